@@ -1,0 +1,272 @@
+/*
+ * pystander: look into a CPython process, or its core file, from outside.
+ *
+ * The way of a program that uses this library:
+ *
+ *     pst_target *target;
+ *     pst_snapshot *snapshot;
+ *     pst_error *error = pst_target_open_process(pid, NULL, &target);
+ *     if (!error) error = pst_snapshot_take(target, NULL, &snapshot);
+ *     … walk the snapshot: interpreters, threads, frames …
+ *     pst_snapshot_free(snapshot);
+ *     pst_target_close(target);
+ *
+ * Nothing here runs, writes or allocates anything in the target. A live target is stopped only inside
+ * pst_snapshot_take() and is always released before it returns.
+ *
+ * Errors: every function that can fail returns a `pst_error *`, NULL for success, that the caller frees
+ * with pst_error_free(). What could not be read of a thread or frame does not fail the snapshot: the error
+ * hangs on that thread or frame, beside what could be read.
+ *
+ * Ownership: a pointer got from a snapshot or a target is borrowed; it lives until pst_snapshot_free() or
+ * pst_target_close(). A snapshot does not need its target any more, once it is taken.
+ *
+ * Units: addresses are the target's own (never pointers of this process); `size` is bytes, `count` elements.
+ *
+ * Threads: a target and its snapshots belong to one thread at a time (ptrace knows one tracer thread).
+ */
+#ifndef PYSTANDER_PYSTANDER_H
+#define PYSTANDER_PYSTANDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define PST_API __attribute__((visibility("default")))
+#define PST_MUST_USE __attribute__((warn_unused_result))
+#else
+#define PST_API
+#define PST_MUST_USE
+#endif
+
+#define PST_VERSION "0.1.0"
+
+/* An address in the target. */
+typedef uint64_t pst_addr;
+
+/* Bytes of text, UTF-8 with lone surrogates as three bytes each (“WTF-8”), so that any Python str fits.
+ * Not NUL-terminated; may hold NULs. data == NULL: there is none (absent, or it could not be read). */
+typedef struct pst_text {
+    const char *data;
+    size_t size;
+} pst_text;
+
+typedef struct pst_error pst_error;
+typedef struct pst_target pst_target;
+typedef struct pst_snapshot pst_snapshot;
+typedef struct pst_interpreter pst_interpreter;
+typedef struct pst_thread pst_thread;
+typedef struct pst_frame pst_frame;
+
+/* ---- errors ---------------------------------------------------------------------------------------- */
+
+typedef enum pst_error_code {
+    PST_ERROR_USAGE = 1,     /* the caller's arguments make no sense */
+    PST_ERROR_OPEN,          /* no such process or file */
+    PST_ERROR_PERMISSION,    /* the kernel forbids it; the message says which rule */
+    PST_ERROR_NOT_CORE,      /* a file that is no ELF core */
+    PST_ERROR_NOT_PYTHON,    /* no CPython interpreter in the target */
+    PST_ERROR_UNSUPPORTED,   /* a CPython whose layout is not known */
+    PST_ERROR_READ,          /* the target's memory could not be read there */
+    PST_ERROR_CORRUPT,       /* what was read cannot be what it should be */
+    PST_ERROR_LIMIT,         /* a named limit was reached; the rest was left out */
+    PST_ERROR_NOT_STOPPED,   /* a thread did not stop in time and was read as it ran */
+    PST_ERROR_MEMORY,        /* this process is out of memory */
+    PST_ERROR_SYSTEM,        /* any other failure of the operating system */
+} pst_error_code;
+
+PST_API void pst_error_free(pst_error *error);
+PST_API pst_error_code pst_error_get_code(const pst_error *error);
+/* The errno behind it, 0 if none. */
+PST_API int pst_error_get_errno(const pst_error *error);
+/* The address whose reading failed, 0 if none. */
+PST_API pst_addr pst_error_get_address(const pst_error *error);
+/* Where it happened, outermost first: "thread 4711: frame 3". Empty if at no place. */
+PST_API const char *pst_error_get_where(const pst_error *error);
+/* What happened: the field and its address, the cause. One line. */
+PST_API const char *pst_error_get_message(const pst_error *error);
+/* What the user can do about it, or NULL. */
+PST_API const char *pst_error_get_hint(const pst_error *error);
+/* Errors that hang on a snapshot, thread or frame form a list. */
+PST_API const pst_error *pst_error_get_next(const pst_error *error);
+
+/* ---- targets --------------------------------------------------------------------------------------- */
+
+typedef struct pst_target_options {
+    size_t size;                /* sizeof(pst_target_options) */
+    const char *executable;     /* of a core: its executable, where the core's own path does not serve */
+    const char *sysroot;        /* of a core: where its files are found instead of / */
+    const char *debug_dir;      /* where separate debug information is, beside /usr/lib/debug */
+    const char *layout_file;    /* a layout file that settles the layout */
+    const char *assume_version; /* "3.14": take this version's table whatever the target says */
+    bool no_pause;              /* never attach: read a live target while it runs */
+    unsigned pause_timeout_ms;  /* how long to wait for a thread to stop; 0: 1000 */
+} pst_target_options;
+
+/* `options` may be NULL. On success *target is the caller's to close. */
+PST_API PST_MUST_USE pst_error *pst_target_open_process(pid_t pid, const pst_target_options *options,
+                                                        pst_target **target);
+PST_API PST_MUST_USE pst_error *pst_target_open_core(const char *path, const pst_target_options *options,
+                                                     pst_target **target);
+PST_API void pst_target_close(pst_target *target);
+
+typedef enum pst_target_kind { PST_TARGET_PROCESS, PST_TARGET_CORE } pst_target_kind;
+
+/* Why a core was written. name is NULL when `number` is not a signal of this architecture. */
+typedef struct pst_signal {
+    int number;
+    const char *name;
+    int code;            /* si_code */
+    bool has_address;
+    pst_addr address;    /* si_addr of a fault */
+} pst_signal;
+
+PST_API pst_target_kind pst_target_get_kind(const pst_target *target);
+PST_API pid_t pst_target_get_pid(const pst_target *target);              /* 0: not known */
+PST_API const char *pst_target_get_path(const pst_target *target);       /* of the core file, else NULL */
+PST_API const char *pst_target_get_executable(const pst_target *target); /* NULL: not known */
+PST_API const char *pst_target_get_arch(const pst_target *target);       /* "x86_64", "aarch64" */
+/* The command line's arguments, one at a time; data == NULL past the end (at index 0: not known). */
+PST_API pst_text pst_target_get_argument(const pst_target *target, size_t index);
+/* false: it did not die of a signal (a live process, a gcore). */
+PST_API bool pst_target_get_signal(const pst_target *target, pst_signal *signal);
+/* What was noticed about the target itself (a truncated core, a file that does not match …). */
+PST_API const pst_error *pst_target_get_errors(const pst_target *target);
+
+/* ---- snapshots ------------------------------------------------------------------------------------- */
+
+typedef struct pst_snapshot_options {
+    size_t size;           /* sizeof(pst_snapshot_options) */
+    size_t max_frames;     /* innermost frames to keep of each thread; 0: all */
+    const pid_t *tids;     /* only these threads … */
+    size_t tid_count;      /* … or all, if 0 */
+} pst_snapshot_options;
+
+/* Stops a live target, reads what every Python thread is doing, and lets it go. */
+PST_API PST_MUST_USE pst_error *pst_snapshot_take(pst_target *target, const pst_snapshot_options *options,
+                                                  pst_snapshot **snapshot);
+PST_API void pst_snapshot_free(pst_snapshot *snapshot);
+
+/* The interpreter that was found. */
+typedef struct pst_python {
+    uint32_t hexversion;   /* sys.hexversion */
+    const char *version;   /* "3.12.1", "3.15.0rc1" */
+    bool free_threaded;
+    bool debug_build;
+    pst_addr runtime;      /* _PyRuntime; before 3.7, interp_head */
+} pst_python;
+
+PST_API const pst_python *pst_snapshot_get_python(const pst_snapshot *snapshot);
+/* Where the offsets came from: "table", "debug-offsets", "type-members", "dwarf", "file"; NULL past the end. */
+PST_API const char *pst_snapshot_get_layout_source(const pst_snapshot *snapshot, size_t index);
+/* Nanoseconds that a live target's threads stood still; 0 for a core or an unpaused target. */
+PST_API uint64_t pst_snapshot_get_pause_ns(const pst_snapshot *snapshot);
+PST_API const pst_error *pst_snapshot_get_errors(const pst_snapshot *snapshot);
+/* true: something could not be read, here or in a thread or frame. */
+PST_API bool pst_snapshot_is_partial(const pst_snapshot *snapshot);
+
+PST_API size_t pst_snapshot_get_interpreter_count(const pst_snapshot *snapshot);
+PST_API const pst_interpreter *pst_snapshot_get_interpreter(const pst_snapshot *snapshot, size_t index);
+PST_API size_t pst_snapshot_get_thread_count(const pst_snapshot *snapshot);
+PST_API const pst_thread *pst_snapshot_get_thread(const pst_snapshot *snapshot, size_t index);
+
+typedef enum pst_gil { PST_GIL_UNKNOWN, PST_GIL_FREE, PST_GIL_HELD, PST_GIL_DISABLED } pst_gil;
+/* A truth value that may be unknown. */
+typedef enum pst_maybe { PST_NO = 0, PST_YES = 1, PST_UNKNOWN = -1 } pst_maybe;
+
+PST_API int64_t pst_interpreter_get_id(const pst_interpreter *interpreter);
+PST_API pst_addr pst_interpreter_get_address(const pst_interpreter *interpreter);
+PST_API pst_gil pst_interpreter_get_gil(const pst_interpreter *interpreter);
+
+PST_API pid_t pst_thread_get_tid(const pst_thread *thread);                  /* 0: not known */
+PST_API bool pst_thread_has_python(const pst_thread *thread);                /* false: it runs no Python */
+PST_API uint64_t pst_thread_get_ident(const pst_thread *thread);             /* threading ident; 0: none */
+PST_API pst_text pst_thread_get_name(const pst_thread *thread);              /* threading.Thread.name */
+PST_API pst_text pst_thread_get_os_name(const pst_thread *thread);           /* the kernel's */
+PST_API int64_t pst_thread_get_interpreter_id(const pst_thread *thread);
+PST_API bool pst_thread_is_main(const pst_thread *thread);
+PST_API pst_maybe pst_thread_holds_gil(const pst_thread *thread);
+PST_API char pst_thread_get_state(const pst_thread *thread);                 /* 'R', 'S', 'D' …; 0: not known */
+PST_API bool pst_thread_is_truncated(const pst_thread *thread);              /* outer frames were left out */
+PST_API size_t pst_thread_get_frame_count(const pst_thread *thread);
+/* Frame 0 is the innermost call. */
+PST_API const pst_frame *pst_thread_get_frame(const pst_thread *thread, size_t index);
+PST_API const pst_error *pst_thread_get_errors(const pst_thread *thread);
+
+/* What co_positions() gives for the instruction being executed; -1: none. Columns are 0-based UTF-8 byte
+ * offsets; before 3.11 there is `line` alone. */
+typedef struct pst_position {
+    int line, end_line, column, end_column;
+} pst_position;
+
+PST_API pst_text pst_frame_get_name(const pst_frame *frame);        /* co_name */
+PST_API pst_text pst_frame_get_qualname(const pst_frame *frame);    /* co_qualname, 3.11+ */
+PST_API pst_text pst_frame_get_file(const pst_frame *frame);        /* co_filename */
+PST_API int pst_frame_get_firstlineno(const pst_frame *frame);      /* co_firstlineno */
+PST_API pst_position pst_frame_get_position(const pst_frame *frame);
+/* frame.f_lasti as Python code sees it: a byte offset into co_code; -1: not started; false: not known. */
+PST_API bool pst_frame_get_lasti(const pst_frame *frame, int *lasti);
+PST_API pst_addr pst_frame_get_code(const pst_frame *frame);        /* the PyCodeObject; 0: not known */
+PST_API const pst_error *pst_frame_get_errors(const pst_frame *frame);
+
+/* ---- files of the target --------------------------------------------------------------------------- */
+
+typedef enum pst_source_status {
+    PST_SOURCE_FOUND,
+    PST_SOURCE_ABSENT,   /* no such file, or no such line */
+    PST_SOURCE_NEWER,    /* the file was changed after the process started: not to be trusted */
+} pst_source_status;
+
+/* Line `line` (1-based, without its line end) of a source file as the target sees it: through its own root
+ * and mount namespace. A core's files are never read but through `sysroot`. *text is borrowed until the
+ * target is closed. */
+PST_API pst_source_status pst_target_get_source_line(pst_target *target, pst_text file, int line, pst_text *text);
+
+/* ---- layouts --------------------------------------------------------------------------------------- */
+
+/* The built-in tables of struct offsets: "3.13"; NULL past the end. */
+PST_API const char *pst_layout_get_version(size_t table);
+/* The build flavours of a table ("release", "free-threaded") and what each was made from; NULL and
+ * data == NULL past the end. */
+PST_API const char *pst_layout_get_flavour(size_t table, size_t flavour);
+PST_API pst_text pst_layout_get_origin(size_t table, size_t flavour);
+/* The builds that have some fields elsewhere: "micro 0-3", "aarch64"; data == NULL past the end. */
+PST_API pst_text pst_layout_get_exception(size_t table, size_t index);
+
+/* A layout file from the debug information of an ELF file. `version` ("3.14"), or NULL: as the file itself
+ * says. *text is the caller's to free(). PST_ERROR_UNSUPPORTED: it has no debug information of CPython's. */
+PST_API PST_MUST_USE pst_error *pst_layout_derive(const char *path, const char *version, char **text,
+                                                  size_t *size);
+
+/* What an ELF file that holds an interpreter says of its structs, against the built-in table. */
+typedef struct pst_layout_report pst_layout_report;
+
+typedef struct pst_layout_difference {
+    const char *source;   /* "dwarf", "debug-offsets", "type-members" */
+    const char *field;    /* "PyCodeObject.co_flags" */
+    const char *table;    /* its place as it stands in the table: "48", "32.2+3"; "-": there is none */
+    const char *stated;   /* its place by the source */
+} pst_layout_difference;
+
+/* `version` ("3.14", "3.7.3"), or NULL: as the file itself says. */
+PST_API PST_MUST_USE pst_error *pst_layout_check(const char *path, const char *version, pst_layout_report **report);
+PST_API void pst_layout_report_free(pst_layout_report *report);
+/* The table that was taken: "3.13 free-threaded". */
+PST_API const char *pst_layout_report_get_layout(const pst_layout_report *report);
+/* The sources that the file has, and how many fields each states; NULL past the end. */
+PST_API const char *pst_layout_report_get_source(const pst_layout_report *report, size_t index, size_t *field_count);
+PST_API const pst_layout_difference *pst_layout_report_get_difference(const pst_layout_report *report, size_t index);
+/* What could not be read. */
+PST_API const pst_error *pst_layout_report_get_errors(const pst_layout_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

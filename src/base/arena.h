@@ -1,0 +1,24 @@
+/*
+ * Memory that is freed all at once: what a snapshot holds lives in its arena.
+ * Every function may return NULL (no memory), and then the arena remembers that it failed.
+ */
+#ifndef PYSTANDER_BASE_ARENA_H
+#define PYSTANDER_BASE_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *blocks;
+    size_t used, capacity;   /* bytes of the newest block */
+    size_t total;            /* bytes in all blocks */
+};
+
+/* Zeroed and aligned for any type. */
+void *arena_alloc(struct arena *arena, size_t size);
+void *arena_copy(struct arena *arena, const void *bytes, size_t size);
+void arena_free(struct arena *arena);
+
+#endif

@@ -1,0 +1,38 @@
+#include "cli/command.h"
+
+#include <string.h>
+
+/* The commands that scripts may count on but that this version does not have. */
+const struct command code_command = {
+    .name = "code",
+    .summary = "which code objects are there, and what is in them?",
+};
+const struct command export_command = {
+    .name = "export",
+    .summary = "give me this process's code back as .pyc files",
+};
+const struct command info_command = {
+    .name = "info",
+    .summary = "what is this target, and why did it die?",
+};
+const struct command snapshot_command = {
+    .name = "snapshot",
+    .summary = "a small core with just the memory that these commands need",
+};
+const struct command tasks_command = {
+    .name = "tasks",
+    .summary = "asyncio tasks as a tree",
+};
+
+const struct command *const commands[] = {
+    &stack_command,  &code_command,   &export_command, &info_command,
+    &snapshot_command, &layout_command, &tasks_command,  NULL,
+};
+
+const struct command *command_find(const char *name)
+{
+    for (const struct command *const *command = commands; *command; command++)
+        if (!strcmp((*command)->name, name))
+            return *command;
+    return NULL;
+}

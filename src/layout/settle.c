@@ -1,0 +1,113 @@
+#include "layout/settle.h"
+
+#include "layout/crosscheck.h"
+#include "layout/derive.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* ---- the four ways ------------------------------------------------------------------------------------ */
+
+static pst_error *load_table(const struct pst_target *target, const struct version *version, struct layout *layout,
+                             bool *found)
+{
+    const struct layout_build build = {
+        .major = version->major,
+        .minor = version->minor,
+        .micro = version->hexversion ? (int)(version->hexversion >> 8 & 0xff) : -1,
+        .flavour = version->flavour,
+        .machine = target->machine,
+    };
+    return layout_load_build(&build, layout, found);
+}
+
+static pst_error *load_assumed(const struct pst_target *target, struct version *version, struct layout *layout)
+{
+    bool found = false;
+    char rest;
+    if (sscanf(target->assume_version, "%d.%d%c", &version->major, &version->minor, &rest) != 2)
+        return error_new(PST_ERROR_USAGE, "'%s' is no version like 3.12", target->assume_version);
+    TRY(load_table(target, version, layout, &found));
+    if (found)
+        return NULL;
+    return error_new(PST_ERROR_UNSUPPORTED, "there is no layout table for a %s build of CPython %s",
+                     flavour_get_name(version->flavour), target->assume_version);
+}
+
+static pst_error *derive_from_image(struct pst_target *target, const struct location *location,
+                                    const struct version *version, struct layout *layout, bool *found)
+{
+    int fd = -1;
+    *found = false;
+    TRY(target->operations->open_file(target, location->segment->path, location->segment, &fd));
+    if (fd < 0)
+        return NULL;
+    pst_error *error = layout_derive(fd, -1, location->segment->path, version->major, version->minor,
+                                     version->flavour, layout, found);
+    close(fd);
+    return error;
+}
+
+static pst_error *refuse(const struct version *version)
+{
+    char text[32];
+    version_format(version, text, sizeof text);
+    bool prerelease = version->hexversion && version_is_prerelease(version->hexversion);
+    pst_error *error = error_new(PST_ERROR_UNSUPPORTED, "CPython %s (%s build) is %s", text,
+                                 flavour_get_name(version->flavour),
+                                 prerelease ? "a pre-release, whose layout may change"
+                                            : "a version whose layout is not known");
+    return error_hint(error, "an interpreter built with debug information needs no table; else give --layout FILE, "
+                             "or --assume-version X.Y at your own risk");
+}
+
+static pst_error *choose(struct pst_target *target, const struct location *location, struct version *version,
+                         struct layout *layout, enum layout_source *source)
+{
+    bool found = false;
+    if (target->layout_file) {
+        *source = LAYOUT_FILE;
+        return layout_load_file(target->layout_file, layout);
+    }
+    *source = LAYOUT_TABLE;
+    if (target->assume_version)
+        return load_assumed(target, version, layout);
+    if (!version->hexversion || !version_is_prerelease(version->hexversion))
+        TRY(load_table(target, version, layout, &found));
+    if (found)
+        return NULL;
+    *source = LAYOUT_DWARF;
+    TRY(derive_from_image(target, location, version, layout, &found));
+    return found ? NULL : refuse(version);
+}
+
+/* What the target says of itself beside what was chosen. That it can't be asked is no reason to stop. */
+static void crosscheck(struct pst_target *target, const struct location *location, struct layout *layout,
+                       bool *sources)
+{
+    size_t stated = 0;
+    if (location->runtime)
+        error_list_add(&target->errors,
+                       crosscheck_debug_offsets(target->memory, location->runtime, layout, &stated,
+                                                         &target->errors));
+    sources[LAYOUT_DEBUG_OFFSETS] |= stated > 0;
+    /* A table of a final release was checked when it was made. */
+    if (sources[LAYOUT_TABLE] && !target->assume_version)
+        return;
+    stated = 0;
+    if (location->code_type)
+        error_list_add(&target->errors,
+                       crosscheck_code_members(target->memory, location->code_type, layout, &stated,
+                                                        &target->errors));
+    sources[LAYOUT_TYPE_MEMBERS] |= stated > 0;
+}
+
+pst_error *layout_settle(struct pst_target *target, const struct location *location, struct version *version,
+                         struct layout *layout, bool *sources)
+{
+    enum layout_source source = LAYOUT_TABLE;
+    TRY(choose(target, location, version, layout, &source));
+    sources[source] = true;
+    crosscheck(target, location, layout, sources);
+    return NULL;
+}

@@ -1,0 +1,152 @@
+#include "python/snapshot.h"
+
+#include "python/object.h"
+#include "python/string.h"
+
+#include <stdlib.h>
+
+enum { CODE_UNIT_SIZE = 2, CODE_MAX_SIZE = 1 << 30 };
+
+/* ---- the table of those that were decoded ----------------------------------------------------------- */
+
+static size_t slot_of(const struct code_table *codes, pst_addr address)
+{
+    size_t mask = codes->capacity - 1;
+    size_t slot = (size_t)(address * 0x9e3779b97f4a7c15 >> 32) & mask;
+    while (codes->slots[slot] && codes->slots[slot]->address != address)
+        slot = (slot + 1) & mask;
+    return slot;
+}
+
+static bool grow(struct code_table *codes)
+{
+    struct code_table larger = {.count = codes->count, .capacity = codes->capacity ? codes->capacity * 2 : 256};
+    larger.slots = calloc(larger.capacity, sizeof *larger.slots);
+    if (!larger.slots)
+        return false;
+    for (size_t i = 0; i < codes->capacity; i++)
+        if (codes->slots[i])
+            larger.slots[slot_of(&larger, codes->slots[i]->address)] = codes->slots[i];
+    free(codes->slots);
+    *codes = larger;
+    return true;
+}
+
+void code_table_free(struct code_table *codes)
+{
+    for (size_t i = 0; i < codes->capacity; i++)
+        if (codes->slots[i])
+            error_list_free(&codes->slots[i]->errors);
+    free(codes->slots);
+    *codes = (struct code_table){0};
+}
+
+/* ---- decoding --------------------------------------------------------------------------------------- */
+
+static pst_error *expect_code(const struct python *python, pst_addr address)
+{
+    pst_addr type;
+    TRY(object_get_type(python, address, &type));
+    if (python->location.code_type) {
+        if (type == python->location.code_type)
+            return NULL;
+    } else {
+        char name[8];
+        TRY(type_get_name(python, type, name, sizeof name));
+        if (__builtin_strcmp(name, "code") == 0)
+            return NULL;
+    }
+    return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx is no code object", (unsigned long long)address);
+}
+
+/* Reads a str member; what goes wrong is kept with the code, and the others are still read. */
+static void read_text(struct walk *walk, struct code *code, enum field field, pst_text *text)
+{
+    const struct python *python = walk->python;
+    pst_addr object;
+    if (!has(python, field))
+        return;
+    pst_error *error = field_address(python, code->address, field, &object);
+    if (!error)
+        error = string_read(python, &walk->snapshot->arena, object, text);
+    if (error)
+        error_list_add(&code->errors, error_of_field(error, field_get_name(field), "the code object"));
+}
+
+/* Bytes of co_code: 3.11+ the object's own tail, before a bytes object (2.7: str). */
+static pst_error *read_code_size(const struct python *python, struct code *code)
+{
+    uint64_t size;
+    if (has(python, F(PyCodeObject_co_code_adaptive))) {
+        uint64_t units;
+        TRY(field_unsigned(python, code->address, F(PyVarObject_ob_size), &units));
+        TRY(field_place(python, code->address, F(PyCodeObject_co_code_adaptive), &code->first_instruction));
+        size = units > CODE_MAX_SIZE ? units : units * CODE_UNIT_SIZE;
+    } else {
+        pst_addr bytes;
+        TRY(field_address(python, code->address, F(PyCodeObject_co_code), &bytes));
+        TRY(bytes_get_size(python, bytes, &size));
+    }
+    if (size > CODE_MAX_SIZE)
+        return error_new(PST_ERROR_CORRUPT, "the code object at 0x%llx claims %llu bytes of code",
+                         (unsigned long long)code->address, (unsigned long long)size);
+    code->table.code_size = (int)size;
+    return NULL;
+}
+
+static pst_error *read_line_table(struct walk *walk, struct code *code)
+{
+    const struct python *python = walk->python;
+    enum field field = has(python, F(PyCodeObject_co_linetable)) ? F(PyCodeObject_co_linetable)
+                                                                 : F(PyCodeObject_co_lnotab);
+    pst_addr object;
+    TRY(field_int(python, code->address, F(PyCodeObject_co_firstlineno), &code->table.firstlineno));
+    TRY(field_address(python, code->address, field, &object));
+    return bytes_read(python, &walk->snapshot->arena, object, &code->table.bytes, &code->table.size);
+}
+
+/* The objects that decode() will read, at one go. */
+static void prefetch_members(const struct python *python, pst_addr code)
+{
+    static const enum field members[] = {F(PyCodeObject_co_name), F(PyCodeObject_co_qualname),
+                                         F(PyCodeObject_co_filename), F(PyCodeObject_co_linetable),
+                                         F(PyCodeObject_co_lnotab), F(PyCodeObject_co_code)};
+    pst_addr objects[sizeof members / sizeof *members] = {0};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (has(python, members[i]))
+            pst_error_free(field_address(python, code, members[i], &objects[i]));
+    memory_prefetch(python->memory, objects, sizeof members / sizeof *members);
+}
+
+static void decode(struct walk *walk, struct code *code)
+{
+    if (walk->is_rehearsal)
+        prefetch_members(walk->python, code->address);
+    const struct layout *layout = &walk->python->layout;
+    code->table.format = linetable_format_of(layout->major, layout->minor);
+    read_text(walk, code, F(PyCodeObject_co_name), &code->name);
+    read_text(walk, code, F(PyCodeObject_co_qualname), &code->qualname);
+    read_text(walk, code, F(PyCodeObject_co_filename), &code->filename);
+    error_list_add(&code->errors, error_in(read_code_size(walk->python, code), "co_code"));
+    error_list_add(&code->errors, error_in(read_line_table(walk, code), "line table"));
+}
+
+pst_error *code_get(struct walk *walk, pst_addr address, struct code **result)
+{
+    struct code_table *codes = &walk->snapshot->codes;
+    if (codes->count * 4 >= codes->capacity * 3 && !grow(codes))
+        return error_no_memory();
+    struct code **slot = &codes->slots[slot_of(codes, address)];
+    if (!*slot) {
+        TRY(expect_code(walk->python, address));
+        struct code *code = arena_alloc(&walk->snapshot->arena, sizeof *code);
+        if (!code)
+            return error_no_memory();
+        code->address = address;
+        decode(walk, code);
+        *slot = code;
+        codes->count++;
+    }
+    *result = *slot;
+    return NULL;
+}

@@ -1,0 +1,35 @@
+/*
+ * Dicts, in the order of their entries. Objects/dictobject.c, Objects/dict-common.h, 3.11+: pycore_dict.h.
+ *
+ * Keys are compared by their text, entry by entry: the hash of a str depends on a secret of the process.
+ */
+#ifndef PYSTANDER_PYTHON_DICT_H
+#define PYSTANDER_PYTHON_DICT_H
+
+#include "python/python.h"
+
+enum { DICT_MAX_ENTRIES = 1 << 24 }; /* more than any dict that is asked for (sys.modules, threading._active) */
+
+struct dict_reader {
+    const struct python *python;
+    pst_addr keys;          /* the PyDictKeysObject, 0 in 2.7 */
+    pst_addr entries;       /* array of entries */
+    pst_addr values;        /* split: array of values beside the keys, else 0 */
+    uint64_t count, index;  /* entries, those that are unused included */
+    enum field entry_size, key, value;
+};
+
+MUST_USE pst_error *dict_start(const struct python *python, pst_addr dict, struct dict_reader *reader);
+
+/* The next entry that is in use; *key is 0 at the end. */
+MUST_USE pst_error *dict_next(struct dict_reader *reader, pst_addr *key, pst_addr *value);
+
+/* The value of a str key; *value is 0 if there is none. `memo` may be NULL. */
+MUST_USE pst_error *dict_get(const struct python *python, pst_addr dict, const char *name,
+                             struct attribute_memo *memo, pst_addr *value);
+
+/* The same in an array of values whose keys are those of a type (ht_cached_keys). */
+MUST_USE pst_error *dict_get_from_values(const struct python *python, pst_addr keys, pst_addr values,
+                                         const char *name, struct attribute_memo *memo, pst_addr *value);
+
+#endif

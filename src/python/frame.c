@@ -1,0 +1,215 @@
+/*
+ * Frames, innermost first. Python/ceval.c and Include/frameobject.h to 3.10; from 3.11 on
+ * Include/internal/pycore_frame.h (3.14+: pycore_interpframe_structs.h).
+ */
+#include "python/object.h"
+#include "python/snapshot.h"
+
+#include <stdlib.h>
+
+enum {
+    OWNED_BY_INTERPRETER = 3, /* 3.12/3.13: _CSTACK, 3.14+: _INTERPRETER; this and above are no Python calls */
+    STACKREF_TAGS = 3,        /* 3.14+: low bits of a _PyStackRef (pycore_stackref.h) */
+    STACKREF_INT = 3,         /* all set: a small int, not an object */
+    CODE_UNIT_SIZE = 2,
+};
+
+/* ---- collecting ------------------------------------------------------------------------------------- */
+
+static struct pst_frame *add_frame(struct pst_thread *thread)
+{
+    if (thread->frame_count == thread->frame_capacity) {
+        size_t capacity = thread->frame_capacity ? thread->frame_capacity * 2 : 32;
+        struct pst_frame *frames = realloc(thread->frames, capacity * sizeof *frames);
+        if (!frames)
+            return NULL;
+        thread->frames = frames;
+        thread->frame_capacity = capacity;
+    }
+    struct pst_frame *frame = &thread->frames[thread->frame_count++];
+    *frame = (struct pst_frame){.position = {-1, -1, -1, -1}};
+    return frame;
+}
+
+static pst_error *check_lasti(struct pst_frame *frame, int64_t lasti)
+{
+    if (lasti < -1 || (lasti >= frame->code->table.code_size && !frame->code->errors.first))
+        return error_new(PST_ERROR_CORRUPT, "f_lasti is %lld in a code object of %d bytes", (long long)lasti,
+                         frame->code->table.code_size);
+    frame->lasti = (int)lasti;
+    frame->has_lasti = true;
+    return NULL;
+}
+
+enum field frame_previous_field(const struct python *python)
+{
+    return has(python, F(_PyInterpreterFrame_previous)) ? F(_PyInterpreterFrame_previous) : F(PyFrameObject_f_back);
+}
+
+/* ---- to 3.10: PyFrameObject ------------------------------------------------------------------------- */
+
+static pst_error *read_frame_object(struct walk *walk, pst_addr address, struct pst_frame *frame)
+{
+    const struct python *python = walk->python;
+    pst_addr code;
+    int lasti;
+    TRY(frame_find_code(python, address, &code));
+    TRY(code_get(walk, code, &frame->code));
+    TRY(field_int(python, address, F(PyFrameObject_f_lasti), &lasti));
+    /* 3.10 counts code units and shows bytes. */
+    bool units = python_minor_version(python) >= 310;
+    return check_lasti(frame, units && lasti > 0 ? (int64_t)lasti * CODE_UNIT_SIZE : lasti);
+}
+
+/* ---- from 3.11 on: _PyInterpreterFrame --------------------------------------------------------------- */
+
+/* Where the instruction pointer of this frame counts from. Free-threaded 3.14+ builds give every thread its
+ * own copy of the bytecode: co_tlbc->entries[tlbc_index]. */
+static pst_error *find_first_instruction(const struct python *python, pst_addr address, const struct code *code,
+                                         pst_addr *first)
+{
+    *first = code->first_instruction;
+    if (!has(python, F(_PyInterpreterFrame_tlbc_index)))
+        return NULL;
+    int index;
+    TRY(field_int(python, address, F(_PyInterpreterFrame_tlbc_index), &index));
+    if (index == 0)
+        return NULL;
+    pst_addr copies, entries;
+    int64_t count;
+    TRY(field_address(python, code->address, F(PyCodeObject_co_tlbc), &copies));
+    TRY(field_signed(python, copies, F(_PyCodeArray_size), &count));
+    if (index < 0 || index >= count)
+        return error_new(PST_ERROR_CORRUPT, "the frame's tlbc_index is %d, the code object has %lld copies", index,
+                         (long long)count);
+    TRY(field_place(python, copies, F(_PyCodeArray_entries), &entries));
+    return pointer_at(python, entries, (uint64_t)index, first);
+}
+
+static pst_error *read_lasti(const struct python *python, pst_addr address, struct pst_frame *frame)
+{
+    enum field pointer = has(python, F(_PyInterpreterFrame_instr_ptr)) ? F(_PyInterpreterFrame_instr_ptr)
+                                                                       : F(_PyInterpreterFrame_prev_instr);
+    pst_addr instruction, first;
+    TRY(field_address(python, address, pointer, &instruction));
+    TRY(find_first_instruction(python, address, frame->code, &first));
+    if (!first)
+        return NULL;
+    /* prev_instr of a frame that has run nothing yet is one unit before the first. */
+    int64_t offset = (int64_t)(instruction - first);
+    return check_lasti(frame, offset == -CODE_UNIT_SIZE ? -1 : offset);
+}
+
+pst_error *frame_find_code(const struct python *python, pst_addr address, pst_addr *code)
+{
+    if (frame_previous_field(python) == F(PyFrameObject_f_back))
+        return field_address(python, address, F(PyFrameObject_f_code), code);
+    if (has(python, F(_PyInterpreterFrame_f_code)))
+        return field_address(python, address, F(_PyInterpreterFrame_f_code), code);
+    TRY(field_address(python, address, F(_PyInterpreterFrame_f_executable), code));
+    if (python_minor_version(python) < 314)
+        return NULL;
+    if ((*code & STACKREF_TAGS) == STACKREF_INT)
+        return error_new(PST_ERROR_CORRUPT, "f_executable is the tagged int 0x%llx", (unsigned long long)*code);
+    *code &= ~(pst_addr)STACKREF_TAGS;
+    return NULL;
+}
+
+static pst_error *read_interpreter_frame(struct walk *walk, pst_addr address, struct pst_frame *frame)
+{
+    pst_addr code;
+    TRY(frame_find_code(walk->python, address, &code));
+    TRY(code_get(walk, code, &frame->code));
+    return read_lasti(walk->python, address, frame);
+}
+
+/* ---- the chain --------------------------------------------------------------------------------------- */
+
+/* Which form of frame this version has, and how they are linked. */
+struct frame_form {
+    enum field previous;
+    pst_error *(*read)(struct walk *walk, pst_addr address, struct pst_frame *frame);
+};
+
+static struct frame_form frame_form_of(const struct python *python)
+{
+    enum field previous = frame_previous_field(python);
+    return (struct frame_form){previous, previous == F(PyFrameObject_f_back) ? read_frame_object
+                                                                             : read_interpreter_frame};
+}
+
+pst_error *frame_find_innermost(const struct python *python, pst_addr thread, pst_addr *frame)
+{
+    if (has(python, F(PyThreadState_current_frame)))
+        return field_address(python, thread, F(PyThreadState_current_frame), frame);
+    if (!has(python, F(_PyCFrame_current_frame)))
+        return field_address(python, thread, F(PyThreadState_frame), frame);
+    pst_addr cframe;
+    *frame = 0;
+    TRY(field_address(python, thread, F(PyThreadState_cframe), &cframe));
+    return cframe ? field_address(python, cframe, F(_PyCFrame_current_frame), frame) : NULL;
+}
+
+/* Entry and sentinel frames of the interpreter itself are no Python calls. */
+static pst_error *is_python_call(const struct python *python, pst_addr address, bool *is_call)
+{
+    uint64_t owner = 0;
+    if (has(python, F(_PyInterpreterFrame_owner)))
+        TRY(field_unsigned(python, address, F(_PyInterpreterFrame_owner), &owner));
+    *is_call = owner < OWNED_BY_INTERPRETER;
+    return NULL;
+}
+
+/* Adds the frame at `address`; *full is set when no more are wanted. */
+static pst_error *walk_frame(struct walk *walk, const struct frame_form *form, struct pst_thread *thread,
+                             pst_addr address, bool *full)
+{
+    bool is_call;
+    TRY(is_python_call(walk->python, address, &is_call));
+    if (!is_call)
+        return NULL;
+    *full = walk->max_frames && thread->frame_count == walk->max_frames;
+    if (*full)
+        return NULL;
+    struct pst_frame *frame = add_frame(thread);
+    if (!frame)
+        return error_no_memory();
+    size_t number = thread->frame_count - 1;
+    frame->error = error_in(form->read(walk, address, frame), "frame %zu", number);
+    return NULL;
+}
+
+static pst_error *walk_chain(struct walk *walk, struct pst_thread *thread, pst_addr address)
+{
+    struct frame_form form = frame_form_of(walk->python);
+    pst_addr checkpoint = 0; /* Brent: a circle comes back to it */
+    for (uint64_t steps = 1; address; steps++) {
+        bool full = false;
+        TRY(error_in(walk_frame(walk, &form, thread, address, &full), "frame at 0x%llx", (unsigned long long)address));
+        if (full) {
+            thread->truncated = true;
+            return NULL;
+        }
+        if ((steps & (steps - 1)) == 0)
+            checkpoint = address;
+        TRY(field_address(walk->python, address, form.previous, &address));
+        if (address && address == checkpoint)
+            return error_new(PST_ERROR_CORRUPT, "the frames form a circle at 0x%llx", (unsigned long long)address);
+        if (steps == SNAPSHOT_MAX_FRAMES || walk->snapshot->arena.total > SNAPSHOT_MAX_MEMORY)
+            return error_new(PST_ERROR_LIMIT, "more than %llu frames: the outer ones were left out",
+                             (unsigned long long)steps);
+    }
+    return NULL;
+}
+
+void frames_walk(struct walk *walk, struct pst_thread *thread)
+{
+    pst_addr innermost = 0;
+    pst_error *error = frame_find_innermost(walk->python, thread->address, &innermost);
+    if (!error && innermost)
+        error = walk_chain(walk, thread, innermost);
+    if (error) {
+        thread->truncated = true;
+        error_list_add(&thread->errors, error);
+    }
+}

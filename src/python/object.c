@@ -1,0 +1,178 @@
+#include "python/object.h"
+
+#include "python/dict.h"
+
+#include <string.h>
+
+enum {
+    DIGIT_BITS = 30,         /* Include/cpython/longintrepr.h, on every 64-bit build */
+    LONG_SIGN_BITS = 3,      /* 3.12+: lv_tag is the digit count, shifted, and the sign in the low bits */
+    LONG_SIGN_MASK = 3,
+    LONG_SIGN_NEGATIVE = 2,
+    LONG_MAX_DIGITS = 3,     /* what can fit into 64 bits */
+};
+
+pst_error *object_get_type(const struct python *python, pst_addr object, pst_addr *type)
+{
+    return field_address(python, object, F(PyObject_ob_type), type);
+}
+
+pst_error *type_get_flags(const struct python *python, pst_addr type, uint64_t *flags)
+{
+    return field_unsigned(python, type, F(PyTypeObject_tp_flags), flags);
+}
+
+pst_error *type_get_name(const struct python *python, pst_addr type, char *name, size_t size)
+{
+    pst_addr address;
+    TRY(field_address(python, type, F(PyTypeObject_tp_name), &address));
+    size_t got;
+    pst_error *error = memory_read_some(python->memory, address, name, size - 1, &got);
+    if (error && (got == 0 || !memchr(name, '\0', got)))
+        return error;
+    pst_error_free(error);
+    name[got] = '\0';
+    return NULL;
+}
+
+pst_error *object_expect(const struct python *python, pst_addr object, uint64_t flags, const char *wanted)
+{
+    pst_addr type;
+    uint64_t found;
+    TRY(object_get_type(python, object, &type));
+    TRY(type_get_flags(python, type, &found));
+    if (found & flags)
+        return NULL;
+    return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx is no %s", (unsigned long long)object, wanted);
+}
+
+static pst_error *too_large(pst_addr object)
+{
+    return error_new(PST_ERROR_CORRUPT, "the int at 0x%llx does not fit into 64 bits", (unsigned long long)object);
+}
+
+static pst_error *read_digits(const struct python *python, pst_addr object, enum field digits, uint64_t count,
+                              uint64_t *value)
+{
+    pst_addr place;
+    TRY(field_place(python, object, digits, &place));
+    if (count > LONG_MAX_DIGITS)
+        return too_large(object);
+    *value = 0;
+    for (uint64_t i = count; i-- > 0;) {
+        uint8_t bytes[4];
+        TRY(memory_read(python->memory, place + i * sizeof bytes, bytes, sizeof bytes));
+        if (*value >> (64 - DIGIT_BITS))
+            return too_large(object);
+        *value = *value << DIGIT_BITS | bytes_unsigned(bytes, sizeof bytes);
+    }
+    return NULL;
+}
+
+static pst_error *read_long(const struct python *python, pst_addr object, uint64_t *value)
+{
+    bool negative;
+    uint64_t count;
+    enum field digits;
+    if (has(python, F(PyLongObject_long_value_lv_tag))) {
+        uint64_t tag;
+        TRY(field_unsigned(python, object, F(PyLongObject_long_value_lv_tag), &tag));
+        negative = (tag & LONG_SIGN_MASK) == LONG_SIGN_NEGATIVE;
+        count = tag >> LONG_SIGN_BITS;
+        digits = F(PyLongObject_long_value_ob_digit);
+    } else {
+        int64_t size;
+        TRY(field_signed(python, object, F(PyVarObject_ob_size), &size));
+        negative = size < 0;
+        count = negative ? 0 - (uint64_t)size : (uint64_t)size;
+        digits = F(PyLongObject_ob_digit);
+    }
+    TRY(read_digits(python, object, digits, count, value));
+    if (negative)
+        *value = 0 - *value;
+    return NULL;
+}
+
+pst_error *object_get_int(const struct python *python, pst_addr object, uint64_t *value)
+{
+    pst_addr type;
+    uint64_t flags;
+    TRY(object_get_type(python, object, &type));
+    TRY(type_get_flags(python, type, &flags));
+    if (flags & TPFLAGS_LONG_SUBCLASS)
+        return read_long(python, object, value);
+    if (python_is_2(python) && flags & TPFLAGS_INT_SUBCLASS)
+        return field_unsigned(python, object, F(PyIntObject_ob_ival), value);
+    return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx is no int", (unsigned long long)object);
+}
+
+/* ---- attributes of instances ------------------------------------------------------------------------ */
+
+/* 3.13+: the values follow the object itself, until the dict takes them over and marks them invalid. */
+static pst_error *read_inline_values(const struct python *python, pst_addr object, pst_addr type,
+                                     struct attributes *attributes)
+{
+    uint64_t basic_size, valid;
+    TRY(field_unsigned(python, type, F(PyTypeObject_tp_basicsize), &basic_size));
+    pst_addr values = object + basic_size;
+    TRY(field_unsigned(python, values, F(PyDictValues_valid), &valid));
+    if (valid)
+        TRY(field_place(python, values, F(PyDictValues_values), &attributes->values));
+    return NULL;
+}
+
+/* 3.11+: the words before the object. 3.11 has two, values at -4 and dict at -3; 3.12 one at -3, whose low
+ * bit says “values”; 3.13+ the dict at -3, and free-threaded builds at -1 (pycore_object.h). */
+static pst_error *read_managed(const struct python *python, pst_addr object, pst_addr type, uint64_t flags,
+                               struct attributes *attributes)
+{
+    int version = python_minor_version(python);
+    uint64_t words_before = version >= 313 && python->version.free_threaded ? 1 : 3;
+    if (version >= 313 && flags & TPFLAGS_INLINE_VALUES) {
+        TRY(read_inline_values(python, object, type, attributes));
+        if (attributes->values)
+            return NULL;
+    }
+    if (version == 311) {
+        TRY(pointer_at(python, object - 4 * 8, 0, &attributes->values));
+        if (attributes->values)
+            return NULL;
+    }
+    TRY(pointer_at(python, object - words_before * 8, 0, &attributes->dict));
+    if (version == 312 && attributes->dict & 1)
+        *attributes = (struct attributes){.values = attributes->dict + 1};
+    return NULL;
+}
+
+pst_error *object_find_attributes(const struct python *python, pst_addr object, pst_addr type,
+                                  struct attributes *attributes)
+{
+    uint64_t flags;
+    int64_t dict_offset;
+    *attributes = (struct attributes){0};
+    TRY(type_get_flags(python, type, &flags));
+    if (python_minor_version(python) >= 311 && flags & TPFLAGS_MANAGED_DICT)
+        return read_managed(python, object, type, flags, attributes);
+    TRY(field_signed(python, type, F(PyTypeObject_tp_dictoffset), &dict_offset));
+    /* A negative offset counts from the end of an object of varying size; none of those is asked for. */
+    if (dict_offset > 0)
+        TRY(pointer_at(python, object + (uint64_t)dict_offset, 0, &attributes->dict));
+    return NULL;
+}
+
+pst_error *object_get_attribute(const struct python *python, pst_addr object, const char *name,
+                                struct attribute_memo *memo, pst_addr *value)
+{
+    pst_addr type;
+    struct attributes attributes;
+    *value = 0;
+    TRY(object_get_type(python, object, &type));
+    TRY(object_find_attributes(python, object, type, &attributes));
+    if (attributes.dict)
+        return dict_get(python, attributes.dict, name, memo, value);
+    if (!attributes.values)
+        return NULL;
+    pst_addr keys;
+    TRY(field_address(python, type, F(PyHeapTypeObject_ht_cached_keys), &keys));
+    return keys ? dict_get_from_values(python, keys, attributes.values, name, memo, value) : NULL;
+}

@@ -1,0 +1,43 @@
+/* Objects, types, numbers. Include/object.h, Include/cpython/object.h, Include/cpython/longintrepr.h. */
+#ifndef PYSTANDER_PYTHON_OBJECT_H
+#define PYSTANDER_PYTHON_OBJECT_H
+
+#include "python/python.h"
+
+/* tp_flags, the same in every version (Include/object.h). */
+enum {
+    TPFLAGS_INLINE_VALUES = 1 << 2, /* 3.13+ */
+    TPFLAGS_MANAGED_DICT = 1 << 4,  /* 3.11+ */
+    TPFLAGS_INT_SUBCLASS = 1 << 23, /* 2.7 */
+    TPFLAGS_LONG_SUBCLASS = 1 << 24,
+    TPFLAGS_BYTES_SUBCLASS = 1 << 27,
+    TPFLAGS_UNICODE_SUBCLASS = 1 << 28,
+    TPFLAGS_DICT_SUBCLASS = 1 << 29,
+};
+
+MUST_USE pst_error *object_get_type(const struct python *python, pst_addr object, pst_addr *type);
+MUST_USE pst_error *type_get_flags(const struct python *python, pst_addr type, uint64_t *flags);
+/* tp_name as it stands in memory ("code", "collections.deque"), cut at `size` bytes and NUL-terminated. */
+MUST_USE pst_error *type_get_name(const struct python *python, pst_addr type, char *name, size_t size);
+
+/* That the object's type has one of these flags; else an error that names what it is instead of `wanted`. */
+MUST_USE pst_error *object_expect(const struct python *python, pst_addr object, uint64_t flags, const char *wanted);
+
+/* The value of an int (2.7: or long) that fits; an error for one that does not. */
+MUST_USE pst_error *object_get_int(const struct python *python, pst_addr object, uint64_t *value);
+
+/* Where an instance keeps its attributes: a dict, or values whose keys stand in the type. Both 0: nowhere. */
+struct attributes {
+    pst_addr dict;
+    pst_addr values; /* an array of objects */
+};
+
+MUST_USE pst_error *object_find_attributes(const struct python *python, pst_addr object, pst_addr type,
+                                           struct attributes *attributes);
+
+/* The attribute `name` in an instance's own dict or inline values; *value is 0 if it has none. `memo`
+ * may be NULL. */
+MUST_USE pst_error *object_get_attribute(const struct python *python, pst_addr object, const char *name,
+                                         struct attribute_memo *memo, pst_addr *value);
+
+#endif

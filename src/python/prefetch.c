@@ -1,0 +1,105 @@
+#include "python/object.h"
+#include "python/snapshot.h"
+
+#include <stdlib.h>
+
+enum { PREFETCH_MAX_LEVELS = 200 }; /* frames from the innermost outwards; deeper ones lie together anyway */
+
+/* Follows one address from each of `addresses` and fetches what they lead to; 0 where there is none. */
+typedef pst_error *follow(const struct python *python, pst_addr from, pst_addr *to);
+
+static void follow_all(const struct python *python, follow *next, const pst_addr *from, pst_addr *to, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        pst_addr found = 0;
+        if (from[i])
+            pst_error_free(next(python, from[i], &found));
+        to[i] = found;
+    }
+    memory_prefetch(python->memory, to, count);
+}
+
+/* ---- threads and frames -------------------------------------------------------------------------------- */
+
+static pst_error *follow_cframe(const struct python *python, pst_addr thread, pst_addr *cframe)
+{
+    return field_address(python, thread, F(PyThreadState_cframe), cframe);
+}
+
+static pst_error *follow_previous(const struct python *python, pst_addr frame, pst_addr *previous)
+{
+    return field_address(python, frame, frame_previous_field(python), previous);
+}
+
+static pst_error *follow_tid(const struct python *python, pst_addr thread, pst_addr *place)
+{
+    TRY(field_unsigned(python, thread, F(PyThreadState_thread_id), place));
+    *place = thread_tid_place(python, *place);
+    return NULL;
+}
+
+static size_t count_left(const pst_addr *addresses, size_t count)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++)
+        left += addresses[i] != 0;
+    return left;
+}
+
+/* `codes` is room for as many addresses. One frame left is no batch. */
+static void prefetch_frames(const struct python *python, pst_addr *frames, pst_addr *codes, size_t count)
+{
+    for (int level = 0; level < PREFETCH_MAX_LEVELS && count_left(frames, count) > 1; level++) {
+        follow_all(python, frame_find_code, frames, codes, count);
+        follow_all(python, follow_previous, frames, frames, count);
+    }
+}
+
+void threads_prefetch(const struct python *python, const pst_addr *threads, size_t count)
+{
+    pst_addr *frames = calloc(count + 1, sizeof *frames), *others = calloc(count + 1, sizeof *others);
+    if (frames && others && count > 1) {
+        if (has(python, F(PyThreadState_cframe)) && has(python, F(_PyCFrame_current_frame)))
+            follow_all(python, follow_cframe, threads, others, count);
+        if (!has(python, F(PyThreadState_native_thread_id)))
+            follow_all(python, follow_tid, threads, others, count);
+        follow_all(python, frame_find_innermost, threads, frames, count);
+        prefetch_frames(python, frames, others, count);
+    }
+    free(frames);
+    free(others);
+}
+
+/* ---- attributes ---------------------------------------------------------------------------------------- */
+
+static pst_error *follow_attributes(const struct python *python, pst_addr object, pst_addr *place)
+{
+    pst_addr type;
+    struct attributes attributes;
+    TRY(object_get_type(python, object, &type));
+    TRY(object_find_attributes(python, object, type, &attributes));
+    *place = attributes.dict ? attributes.dict : attributes.values;
+    return NULL;
+}
+
+static pst_error *follow_dict_values(const struct python *python, pst_addr object, pst_addr *values)
+{
+    pst_addr dict;
+    TRY(follow_attributes(python, object, &dict));
+    if (!has(python, F(PyDictObject_ma_values)))
+        return field_address(python, dict, F(PyDictObject_ma_table), values);
+    TRY(field_address(python, dict, F(PyDictObject_ma_values), values));
+    return *values ? NULL : field_address(python, dict, F(PyDictObject_ma_keys), values);
+}
+
+void attributes_prefetch(const struct python *python, const pst_addr *objects, size_t count)
+{
+    pst_addr *places = calloc(count + 1, sizeof *places);
+    if (places && count > 1) {
+        follow_all(python, follow_attributes, objects, places, count);
+        /* From 3.11 on they are mostly values already; before, the dict leads to them. */
+        if (python_minor_version(python) < 311)
+            follow_all(python, follow_dict_values, objects, places, count);
+    }
+    free(places);
+}

@@ -1,0 +1,77 @@
+#include "python/python.h"
+
+#include "layout/settle.h"
+#include "python/dict.h"
+#include "python/object.h"
+#include "python/snapshot.h"
+
+#include <stdlib.h>
+
+/* To 3.10 only sys.hexversion tells the exact version. */
+static pst_error *read_hexversion(struct python *python)
+{
+    pst_addr interpreter, sysdict, object;
+    uint64_t hexversion;
+    TRY(interpreter_get_head(python, &interpreter));
+    if (!interpreter)
+        return error_new(PST_ERROR_NOT_PYTHON, "CPython is there but not initialised: no interpreter exists");
+    TRY(field_address(python, interpreter, F(PyInterpreterState_sysdict), &sysdict));
+    TRY(dict_get(python, sysdict, "hexversion", NULL, &object));
+    if (!object)
+        return NULL;
+    TRY(object_get_int(python, object, &hexversion));
+    if (hexversion >> 16 != ((uint64_t)python->version.major << 8 | (uint64_t)python->version.minor))
+        return error_new(PST_ERROR_CORRUPT, "sys.hexversion is 0x%llx in what seems to be CPython %d.%d",
+                         (unsigned long long)hexversion, python->version.major, python->version.minor);
+    python->version.hexversion = (uint32_t)hexversion;
+    return NULL;
+}
+
+/* 2.7 was built with two or four bytes for a Py_UNICODE; the names of its functions say which. */
+static pst_error *detect_unicode_unit(struct python *python)
+{
+    pst_addr narrow;
+    TRY(image_find_symbol(python->memory, &python->location.image, "PyUnicodeUCS2_FromUnicode", &narrow));
+    python->unicode_unit = narrow ? 2 : 4;
+    return NULL;
+}
+
+static pst_error *open_python(struct python *python)
+{
+    struct pst_target *target = python->target;
+    TRY(locate_interpreter(target, &python->location));
+    TRY(version_detect(target, &python->location, &python->version));
+    TRY(layout_settle(target, &python->location, &python->version, &python->layout, python->layout_sources));
+    if (python_is_2(python))
+        TRY(detect_unicode_unit(python));
+    if (!python->location.runtime && !python->location.interp_head)
+        TRY(interpreter_search_head(python, &python->location.interp_head));
+    if (!python->version.hexversion)
+        error_list_add(&target->errors, error_in(read_hexversion(python), "the version"));
+    return NULL;
+}
+
+static void close_python(struct python *python)
+{
+    free(python);
+}
+
+pst_error *python_open(struct pst_target *target, struct python **result)
+{
+    if (!target->python) {
+        struct python *python = calloc(1, sizeof *python);
+        if (!python)
+            return error_no_memory();
+        python->target = target;
+        python->memory = target->memory;
+        pst_error *error = open_python(python);
+        if (error) {
+            close_python(python);
+            return error;
+        }
+        target->python = python;
+        target->python_close = close_python;
+    }
+    *result = target->python;
+    return NULL;
+}

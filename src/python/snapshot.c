@@ -1,0 +1,320 @@
+#include "python/snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- after the walk --------------------------------------------------------------------------------- */
+
+static void find_position(struct pst_frame *frame)
+{
+    struct code *code = frame->code;
+    if (!code || !code->table.bytes || !frame->has_lasti)
+        return;
+    if (!code->has_memo || code->memo_offset != frame->lasti) {
+        code->has_memo = true;
+        code->memo_offset = frame->lasti;
+        code->memo_found = linetable_find(&code->table, frame->lasti, &code->memo_position);
+    }
+    if (code->memo_found)
+        frame->position = code->memo_position;
+    else if (!frame->error)
+        frame->error = error_new(PST_ERROR_CORRUPT, "the line table of %zu bytes has no entry for offset %d",
+                                 code->table.size, frame->lasti);
+}
+
+static void find_positions(struct pst_snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->thread_count; i++)
+        for (size_t j = 0; j < snapshot->threads[i].frame_count; j++)
+            find_position(&snapshot->threads[i].frames[j]);
+}
+
+static void describe_python(struct pst_snapshot *snapshot, const struct python *python)
+{
+    const struct version *version = &python->version;
+    version_format(version, snapshot->version, sizeof snapshot->version);
+    snapshot->python = (pst_python){
+        .hexversion = version->hexversion,
+        .version = snapshot->version,
+        .free_threaded = version->free_threaded,
+        .debug_build = version->debug,
+        .runtime = python->location.runtime ? python->location.runtime : python->location.interp_head,
+    };
+    size_t count = 0;
+    for (int source = 0; source <= LAYOUT_FILE; source++)
+        if (python->layout_sources[source])
+            snapshot->layout_sources[count++] = layout_source_get_name(source);
+}
+
+/* ---- one walk --------------------------------------------------------------------------------------- */
+
+/* Empties it for another walk. */
+static void clear(struct pst_snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->thread_count; i++) {
+        struct pst_thread *thread = &snapshot->threads[i];
+        for (size_t j = 0; j < thread->frame_count; j++)
+            pst_error_free(thread->frames[j].error);
+        free(thread->frames);
+        error_list_free(&thread->errors);
+    }
+    free(snapshot->threads);
+    code_table_free(&snapshot->codes);
+    error_list_free(&snapshot->errors);
+    arena_free(&snapshot->arena);
+    *snapshot = (struct pst_snapshot){0};
+}
+
+/* Reads a live target twice: once while it runs, to learn which pages matter, and again when it stands
+ * still, out of a cache that memory_refresh() filled in a few large reads. */
+static pst_error *walk_stopped(struct walk *walk, struct pst_target *target)
+{
+    memory_begin(target->memory);
+    walk->is_rehearsal = true;
+    interpreters_walk(walk);
+    clear(walk->snapshot);
+    walk->is_rehearsal = false;
+
+    TRY(target->operations->pause(target));
+    memory_refresh(target->memory);
+    interpreters_walk(walk);
+    target->operations->resume(target);
+    walk->snapshot->pause_ns = target->pause_ns;
+    return NULL;
+}
+
+static pst_error *fill(struct walk *walk, struct pst_target *target)
+{
+    if (target->operations->pause && !target->no_pause)
+        TRY(walk_stopped(walk, target));
+    else
+        interpreters_walk(walk);
+    TRY(threads_join_target(walk));
+    find_positions(walk->snapshot);
+    return NULL;
+}
+
+#define WISH(field)                                                                                            \
+    (options && options->size >= offsetof(pst_snapshot_options, field) + sizeof options->field                 \
+         ? options->field                                                                                      \
+         : 0)
+
+pst_error *pst_snapshot_take(pst_target *target, const pst_snapshot_options *options, pst_snapshot **result)
+{
+    struct python *python;
+    *result = NULL;
+    TRY(python_open(target, &python));
+    struct pst_snapshot *snapshot = calloc(1, sizeof *snapshot);
+    if (!snapshot)
+        return error_no_memory();
+    struct walk walk = {
+        .python = python,
+        .snapshot = snapshot,
+        .max_frames = WISH(max_frames),
+        .tids = WISH(tids),
+        .tid_count = WISH(tid_count),
+    };
+    pst_error *error = fill(&walk, target);
+    active_threads_free(walk.active);
+    if (error) {
+        pst_snapshot_free(snapshot);
+        return error;
+    }
+    describe_python(snapshot, python);
+    *result = snapshot;
+    return NULL;
+}
+
+void pst_snapshot_free(pst_snapshot *snapshot)
+{
+    if (!snapshot)
+        return;
+    clear(snapshot);
+    free(snapshot);
+}
+
+/* ---- questions -------------------------------------------------------------------------------------- */
+
+static bool thread_is_partial(const struct pst_thread *thread)
+{
+    if (thread->errors.first)
+        return true;
+    for (size_t i = 0; i < thread->frame_count; i++)
+        if (pst_frame_get_errors(&thread->frames[i]))
+            return true;
+    return false;
+}
+
+bool pst_snapshot_is_partial(const pst_snapshot *snapshot)
+{
+    if (snapshot->errors.first)
+        return true;
+    for (size_t i = 0; i < snapshot->thread_count; i++)
+        if (thread_is_partial(&snapshot->threads[i]))
+            return true;
+    return false;
+}
+
+const pst_python *pst_snapshot_get_python(const pst_snapshot *snapshot)
+{
+    return &snapshot->python;
+}
+
+const char *pst_snapshot_get_layout_source(const pst_snapshot *snapshot, size_t index)
+{
+    const size_t most = sizeof snapshot->layout_sources / sizeof *snapshot->layout_sources;
+    return index < most ? snapshot->layout_sources[index] : NULL;
+}
+
+uint64_t pst_snapshot_get_pause_ns(const pst_snapshot *snapshot)
+{
+    return snapshot->pause_ns;
+}
+
+const pst_error *pst_snapshot_get_errors(const pst_snapshot *snapshot)
+{
+    return snapshot->errors.first;
+}
+
+size_t pst_snapshot_get_interpreter_count(const pst_snapshot *snapshot)
+{
+    return snapshot->interpreter_count;
+}
+
+const pst_interpreter *pst_snapshot_get_interpreter(const pst_snapshot *snapshot, size_t index)
+{
+    return index < snapshot->interpreter_count ? &snapshot->interpreters[index] : NULL;
+}
+
+size_t pst_snapshot_get_thread_count(const pst_snapshot *snapshot)
+{
+    return snapshot->thread_count;
+}
+
+const pst_thread *pst_snapshot_get_thread(const pst_snapshot *snapshot, size_t index)
+{
+    return index < snapshot->thread_count ? &snapshot->threads[index] : NULL;
+}
+
+int64_t pst_interpreter_get_id(const pst_interpreter *interpreter)
+{
+    return interpreter->id;
+}
+
+pst_addr pst_interpreter_get_address(const pst_interpreter *interpreter)
+{
+    return interpreter->address;
+}
+
+pst_gil pst_interpreter_get_gil(const pst_interpreter *interpreter)
+{
+    return interpreter->gil;
+}
+
+pid_t pst_thread_get_tid(const pst_thread *thread)
+{
+    return thread->tid;
+}
+
+bool pst_thread_has_python(const pst_thread *thread)
+{
+    return thread->has_python;
+}
+
+uint64_t pst_thread_get_ident(const pst_thread *thread)
+{
+    return thread->ident;
+}
+
+pst_text pst_thread_get_name(const pst_thread *thread)
+{
+    return thread->name;
+}
+
+pst_text pst_thread_get_os_name(const pst_thread *thread)
+{
+    return thread->os_name;
+}
+
+int64_t pst_thread_get_interpreter_id(const pst_thread *thread)
+{
+    return thread->interpreter_id;
+}
+
+bool pst_thread_is_main(const pst_thread *thread)
+{
+    return thread->is_main;
+}
+
+pst_maybe pst_thread_holds_gil(const pst_thread *thread)
+{
+    return thread->holds_gil;
+}
+
+char pst_thread_get_state(const pst_thread *thread)
+{
+    return thread->state;
+}
+
+bool pst_thread_is_truncated(const pst_thread *thread)
+{
+    return thread->truncated;
+}
+
+size_t pst_thread_get_frame_count(const pst_thread *thread)
+{
+    return thread->frame_count;
+}
+
+const pst_frame *pst_thread_get_frame(const pst_thread *thread, size_t index)
+{
+    return index < thread->frame_count ? &thread->frames[index] : NULL;
+}
+
+const pst_error *pst_thread_get_errors(const pst_thread *thread)
+{
+    return thread->errors.first;
+}
+
+pst_text pst_frame_get_name(const pst_frame *frame)
+{
+    return frame->code ? frame->code->name : (pst_text){0};
+}
+
+pst_text pst_frame_get_qualname(const pst_frame *frame)
+{
+    return frame->code ? frame->code->qualname : (pst_text){0};
+}
+
+pst_text pst_frame_get_file(const pst_frame *frame)
+{
+    return frame->code ? frame->code->filename : (pst_text){0};
+}
+
+int pst_frame_get_firstlineno(const pst_frame *frame)
+{
+    return frame->code ? frame->code->table.firstlineno : -1;
+}
+
+pst_position pst_frame_get_position(const pst_frame *frame)
+{
+    return frame->position;
+}
+
+bool pst_frame_get_lasti(const pst_frame *frame, int *lasti)
+{
+    *lasti = frame->lasti;
+    return frame->has_lasti;
+}
+
+pst_addr pst_frame_get_code(const pst_frame *frame)
+{
+    return frame->code ? frame->code->address : 0;
+}
+
+const pst_error *pst_frame_get_errors(const pst_frame *frame)
+{
+    if (frame->error)
+        return frame->error;
+    return frame->code ? frame->code->errors.first : NULL;
+}

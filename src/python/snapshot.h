@@ -1,0 +1,150 @@
+/*
+ * What a snapshot holds, and the walk that fills it: runtime → interpreters → threads → frames → code.
+ *
+ * A walk only gathers what can change (which frames, at which instruction) and what must be read while the
+ * target stands still. Positions are worked out after it was let go (snapshot_finish).
+ */
+#ifndef PYSTANDER_PYTHON_SNAPSHOT_H
+#define PYSTANDER_PYTHON_SNAPSHOT_H
+
+#include "python/linetable.h"
+#include "python/python.h"
+
+/* Limits on what a lying target can make this process do; reaching one is reported. */
+enum {
+    SNAPSHOT_MAX_INTERPRETERS = 1 << 16,
+    SNAPSHOT_MAX_THREADS = 1 << 20,
+    SNAPSHOT_MAX_FRAMES = 1 << 24,        /* of one thread: a C stack of 1 GB has room for two million */
+    SNAPSHOT_MAX_MEMORY = 1 << 30,        /* bytes of strings, tables and frames */
+};
+
+/* A code object, once for all the frames that run it. */
+struct code {
+    pst_addr address;
+    pst_text name, qualname, filename;
+    struct linetable table;
+    pst_addr first_instruction;   /* 3.11+: where instr_ptr counts from; 0: not known */
+    struct error_list errors;
+    /* The last position asked for: a recursion asks for the same one 60,000 times. */
+    bool has_memo;
+    int memo_offset;
+    bool memo_found;
+    pst_position memo_position;
+};
+
+struct pst_frame {
+    struct code *code;            /* NULL: could not be read at all */
+    pst_position position;
+    int lasti;
+    bool has_lasti;
+    pst_error *error;             /* of the frame itself; its code may have others */
+};
+
+struct pst_thread {
+    pid_t tid;
+    uint64_t ident;
+    pst_text name, os_name;
+    int64_t interpreter_id;
+    bool has_python, is_main, truncated;
+    pst_maybe holds_gil;
+    char state;
+    pst_addr address;             /* the PyThreadState; 0: it runs no Python */
+    struct pst_frame *frames;
+    size_t frame_count, frame_capacity;
+    struct error_list errors;
+};
+
+struct pst_interpreter {
+    pst_addr address;             /* the PyInterpreterState */
+    int64_t id;
+    pst_gil gil;
+    pst_addr gil_holder;          /* the PyThreadState that has the GIL, 0: none or not known */
+};
+
+struct code_table {
+    struct code **slots;          /* open addressing by address; owned by the arena are the codes only */
+    size_t count, capacity;       /* capacity is a power of two */
+};
+
+struct pst_snapshot {
+    struct arena arena;
+    pst_python python;
+    char version[32];
+    const char *layout_sources[8];
+    uint64_t pause_ns;
+    struct error_list errors;
+    struct pst_interpreter *interpreters;
+    size_t interpreter_count;
+    struct pst_thread *threads;
+    size_t thread_count, thread_capacity;
+    struct code_table codes;
+};
+
+/* One pass over the target's memory; what the passes share. */
+struct walk {
+    const struct python *python;
+    struct pst_snapshot *snapshot;
+    size_t max_frames;            /* 0: all */
+    const pid_t *tids;
+    size_t tid_count;
+    bool is_rehearsal;            /* the pages are not at hand yet: worth fetching many at once */
+    /* Where threading._active of each interpreter is: looked up once, before the target is stopped. */
+    struct active_threads *active;
+};
+
+/* ---- prefetch.c ------------------------------------------------------------------------------------ */
+
+/* Brings in what the walk over these PyThreadStates will touch, level by level and for all of them at once:
+ * a read of a thousand pages costs about as much as ten reads of one. A failure is no matter: whatever is
+ * missing is read, and reported, by the walk itself. */
+void threads_prefetch(const struct python *python, const pst_addr *threads, size_t count);
+/* The same for the instances of which an attribute will be asked. */
+void attributes_prefetch(const struct python *python, const pst_addr *objects, size_t count);
+
+/* ---- code.c ---------------------------------------------------------------------------------------- */
+
+/* The code object at `address`, decoded at the first call. What could not be read of it is on its errors;
+ * an error of the call itself means that it is no code object. */
+MUST_USE pst_error *code_get(struct walk *walk, pst_addr address, struct code **code);
+void code_table_free(struct code_table *codes);
+
+/* ---- frame.c --------------------------------------------------------------------------------------- */
+
+/* Adds all frames of thread->address, innermost first. What goes wrong is on the thread's errors. */
+void frames_walk(struct walk *walk, struct pst_thread *thread);
+
+/* The member that leads to the caller's frame. */
+enum field frame_previous_field(const struct python *python);
+/* 0: the thread runs no Python now. */
+MUST_USE pst_error *frame_find_innermost(const struct python *python, pst_addr thread, pst_addr *frame);
+/* The code object, or what stands in its place in frames that are no Python calls. */
+MUST_USE pst_error *frame_find_code(const struct python *python, pst_addr frame, pst_addr *code);
+
+/* ---- interpreter.c --------------------------------------------------------------------------------- */
+
+/* The address of the first interpreter; 0 if Python is not initialised. */
+MUST_USE pst_error *interpreter_get_head(const struct python *python, pst_addr *interpreter);
+void interpreters_walk(struct walk *walk);
+
+/* ---- interpreter_search.c --------------------------------------------------------------------------- */
+
+/* Where the variable interp_head is, in a stripped image of 3.6 or before: searched in the image's writable
+ * data by what it must point to. */
+MUST_USE pst_error *interpreter_search_head(const struct python *python, pst_addr *variable);
+
+/* ---- thread.c -------------------------------------------------------------------------------------- */
+
+/* Adds the threads of one interpreter, and their frames. */
+void threads_walk(struct walk *walk, const struct pst_interpreter *interpreter);
+/* Where the C library notes the kernel's thread id, if it is glibc. */
+pst_addr thread_tid_place(const struct python *python, uint64_t ident);
+/* Puts the threads in the target's order and adds those that run no Python. */
+MUST_USE pst_error *threads_join_target(struct walk *walk);
+
+/* ---- thread_name.c --------------------------------------------------------------------------------- */
+
+/* Gives the threads [first, thread_count) of an interpreter their threading.Thread.name. */
+void thread_names_walk(struct walk *walk, const struct pst_interpreter *interpreter, size_t first);
+void active_threads_free(struct active_threads *active);
+
+#endif

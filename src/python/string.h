@@ -1,0 +1,25 @@
+/*
+ * Strings: str of every form (Include/cpython/unicodeobject.h), bytes, and 2.7's str and unicode.
+ */
+#ifndef PYSTANDER_PYTHON_STRING_H
+#define PYSTANDER_PYTHON_STRING_H
+
+#include "python/python.h"
+
+enum {
+    STRING_MAX_SIZE = 256 << 20, /* bytes of one string or bytes object; beyond it is taken for a lie */
+};
+
+/* The text of a str, as pst_text describes it. Of 2.7's str (bytes) and bytes objects: decoded as UTF-8
+ * with surrogateescape, as Python 3 decodes file names. Lives in the arena. */
+MUST_USE pst_error *string_read(const struct python *python, struct arena *arena, pst_addr object, pst_text *text);
+
+/* Whether a str (2.7: or bytes) equals an ASCII name. An object that is no string equals nothing. */
+MUST_USE pst_error *string_equals(const struct python *python, pst_addr object, const char *name, bool *equal);
+
+/* The bytes of a bytes object (2.7: str). */
+MUST_USE pst_error *bytes_read(const struct python *python, struct arena *arena, pst_addr object,
+                               const uint8_t **bytes, size_t *size);
+MUST_USE pst_error *bytes_get_size(const struct python *python, pst_addr object, uint64_t *size);
+
+#endif

@@ -1,0 +1,293 @@
+/*
+ * Threads: PyThreadState (Include/cpython/pystate.h) and the operating system's threads they belong to.
+ */
+#include "python/snapshot.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- collecting ------------------------------------------------------------------------------------- */
+
+static struct pst_thread *add_thread(struct pst_snapshot *snapshot)
+{
+    if (snapshot->thread_count == snapshot->thread_capacity) {
+        size_t capacity = snapshot->thread_capacity ? snapshot->thread_capacity * 2 : 16;
+        struct pst_thread *threads = realloc(snapshot->threads, capacity * sizeof *threads);
+        if (!threads)
+            return NULL;
+        snapshot->threads = threads;
+        snapshot->thread_capacity = capacity;
+    }
+    struct pst_thread *thread = &snapshot->threads[snapshot->thread_count++];
+    *thread = (struct pst_thread){.holds_gil = PST_UNKNOWN};
+    return thread;
+}
+
+/* ---- which thread of the operating system it is ----------------------------------------------------- */
+
+/* 3.11+: CPython notes the kernel's id itself, as it is numbered in the target's PID namespace. */
+static pst_error *tid_from_native_id(struct walk *walk, struct pst_thread *thread)
+{
+    if (!has(walk->python, F(PyThreadState_native_thread_id)))
+        return NULL;
+    uint64_t id;
+    TRY(field_unsigned(walk->python, thread->address, F(PyThreadState_native_thread_id), &id));
+    const struct target_thread *found = target_find_inner_thread(walk->python->target, (pid_t)id);
+    if (found && (uint64_t)(pid_t)id == id)
+        thread->tid = found->tid;
+    return NULL;
+}
+
+/* Through the thread pointer, which a core has at hand and a stopped thread gives for one more call each. */
+static void tid_from_tls(struct walk *walk, struct pst_thread *thread)
+{
+    struct pst_target *target = walk->python->target;
+    for (size_t i = 0; i < target->thread_count; i++) {
+        struct target_thread *candidate = &target->threads[i];
+        if (!candidate->has_tls && target->operations->read_tls)
+            pst_error_free(target->operations->read_tls(target, candidate));
+        if (candidate->has_tls && candidate->tls == thread->ident) {
+            thread->tid = candidate->tid;
+            return;
+        }
+    }
+}
+
+/* Where glibc keeps the kernel's thread id in struct pthread (nptl/descr.h, unchanged since 2.4), from the
+ * address that pthread_self() gives. musl has it elsewhere: a value that is no thread of the target's is
+ * not believed, and the thread pointer decides. */
+pst_addr thread_tid_place(const struct python *python, uint64_t ident)
+{
+    enum { X86_64_OFFSET = 720, AARCH64_OFFSET = 208 };
+    return ident + (python->target->machine == EM_AARCH64 ? AARCH64_OFFSET : X86_64_OFFSET);
+}
+
+/* Through glibc's struct pthread, whose address is the ident. */
+static void tid_from_pthread(struct walk *walk, struct pst_thread *thread)
+{
+    struct pst_target *target = walk->python->target;
+    uint8_t bytes[4];
+    pst_addr place = thread_tid_place(walk->python, thread->ident);
+    pst_error *error = memory_read(walk->python->memory, place, bytes, sizeof bytes);
+    if (error) {
+        pst_error_free(error);
+        return;
+    }
+    const struct target_thread *found = target_find_inner_thread(target, (pid_t)bytes_unsigned(bytes, sizeof bytes));
+    if (found)
+        thread->tid = found->tid;
+}
+
+static pst_error *find_tid(struct walk *walk, struct pst_thread *thread)
+{
+    TRY(tid_from_native_id(walk, thread));
+    /* The threads are listed when they are stopped: in a rehearsal there is nothing to compare with. */
+    if (walk->is_rehearsal && has(walk->python, F(PyThreadState_native_thread_id)))
+        return NULL;
+    if (!thread->tid && thread->ident)
+        tid_from_pthread(walk, thread);
+    if (!thread->tid && thread->ident)
+        tid_from_tls(walk, thread);
+    return NULL;
+}
+
+/* ---- one thread ------------------------------------------------------------------------------------- */
+
+static bool is_wanted(const struct walk *walk, pid_t tid)
+{
+    for (size_t i = 0; i < walk->tid_count; i++)
+        if (walk->tids[i] == tid)
+            return true;
+    return walk->tid_count == 0;
+}
+
+static pst_maybe holds_gil(const struct pst_interpreter *interpreter, pst_addr thread)
+{
+    if (interpreter->gil != PST_GIL_HELD && interpreter->gil != PST_GIL_FREE)
+        return PST_UNKNOWN;
+    return interpreter->gil == PST_GIL_HELD && interpreter->gil_holder == thread;
+}
+
+static pst_error *read_thread(struct walk *walk, struct pst_thread *thread)
+{
+    TRY(field_unsigned(walk->python, thread->address, F(PyThreadState_thread_id), &thread->ident));
+    return find_tid(walk, thread);
+}
+
+static pst_error *walk_thread(struct walk *walk, const struct pst_interpreter *interpreter, pst_addr address)
+{
+    struct pst_thread *thread = add_thread(walk->snapshot);
+    if (!thread)
+        return error_no_memory();
+    thread->address = address;
+    thread->has_python = true;
+    thread->interpreter_id = interpreter->id;
+    thread->holds_gil = holds_gil(interpreter, address);
+    error_list_add(&thread->errors, read_thread(walk, thread));
+    if (is_wanted(walk, thread->tid))
+        frames_walk(walk, thread);
+    return NULL;
+}
+
+/* ---- the list of an interpreter --------------------------------------------------------------------- */
+
+/* The addresses of the thread states of an interpreter, newest first. What was found before an error stays. */
+static pst_error *list_threads(struct walk *walk, const struct pst_interpreter *interpreter, pst_addr **threads,
+                               size_t *count)
+{
+    const struct python *python = walk->python;
+    enum field head = has(python, F(PyInterpreterState_threads_head)) ? F(PyInterpreterState_threads_head)
+                                                                      : F(PyInterpreterState_tstate_head);
+    size_t capacity = 0;
+    pst_addr address, checkpoint = 0;
+    TRY(field_address(python, interpreter->address, head, &address));
+    while (address) {
+        if (*count == capacity) {
+            capacity = capacity ? capacity * 2 : 64;
+            pst_addr *more = realloc(*threads, capacity * sizeof *more);
+            if (!more)
+                return error_no_memory();
+            *threads = more;
+        }
+        (*threads)[(*count)++] = address;
+        if ((*count & (*count - 1)) == 0)
+            checkpoint = address;
+        TRY(field_address(python, address, F(PyThreadState_next), &address));
+        if (address && address == checkpoint)
+            return error_new(PST_ERROR_CORRUPT, "the list of threads forms a circle at 0x%llx",
+                             (unsigned long long)address);
+        if (*count == SNAPSHOT_MAX_THREADS)
+            return error_new(PST_ERROR_LIMIT, "more than %zu threads: the rest was left out", *count);
+    }
+    return NULL;
+}
+
+void threads_walk(struct walk *walk, const struct pst_interpreter *interpreter)
+{
+    struct pst_snapshot *snapshot = walk->snapshot;
+    size_t first = snapshot->thread_count, count = 0;
+    pst_addr *threads = NULL;
+    pst_error *error = list_threads(walk, interpreter, &threads, &count);
+    if (walk->is_rehearsal)
+        threads_prefetch(walk->python, threads, count);
+    for (size_t i = 0; i < count; i++)
+        error_list_add(&snapshot->errors, walk_thread(walk, interpreter, threads[i]));
+    free(threads);
+    error_list_add(&snapshot->errors, error_in(error, "interpreter %lld: threads", (long long)interpreter->id));
+    thread_names_walk(walk, interpreter, first);
+}
+
+/* ---- together with the operating system's threads ---------------------------------------------------- */
+
+/* The order of the target's own list: the crashing thread first in a core, by age in a live process. */
+struct place_in_target {
+    size_t target_index;
+    size_t snapshot_index;
+};
+
+static int by_place(const void *a, const void *b)
+{
+    const struct place_in_target *x = a, *y = b;
+    if (x->target_index != y->target_index)
+        return x->target_index < y->target_index ? -1 : 1;
+    return x->snapshot_index < y->snapshot_index ? -1 : x->snapshot_index > y->snapshot_index;
+}
+
+static void copy_from_target(struct pst_thread *thread, const struct pst_target *target,
+                             const struct target_thread *source)
+{
+    thread->tid = source->tid;
+    thread->state = source->state;
+    thread->is_main = source->tid == target->pid;
+    if (source->running)
+        error_list_add(&thread->errors,
+                       error_new(PST_ERROR_NOT_STOPPED, "did not stop (state %c): read while it ran",
+                                 source->state ? source->state : '?'));
+}
+
+static pst_error *copy_os_name(struct pst_snapshot *snapshot, struct pst_thread *thread,
+                               const struct target_thread *source)
+{
+    if (!source->has_name)
+        return NULL;
+    size_t size = strnlen(source->name, sizeof source->name);
+    thread->os_name = (pst_text){arena_copy(&snapshot->arena, source->name, size + 1), size};
+    return thread->os_name.data ? NULL : error_no_memory();
+}
+
+/* Adds what the operating system knows, and the threads that run no Python. */
+static pst_error *add_target_threads(struct walk *walk, size_t *target_index)
+{
+    struct pst_snapshot *snapshot = walk->snapshot;
+    const struct pst_target *target = walk->python->target;
+    size_t python_count = snapshot->thread_count;
+    for (size_t i = 0; i < python_count; i++)
+        target_index[i] = SIZE_MAX;
+    for (size_t i = 0; i < target->thread_count; i++) {
+        const struct target_thread *source = &target->threads[i];
+        bool found = false;
+        for (size_t j = 0; j < python_count; j++) {
+            struct pst_thread *thread = &snapshot->threads[j];
+            if (thread->tid != source->tid)
+                continue;
+            found = true;
+            target_index[j] = i;
+            copy_from_target(thread, target, source);
+            TRY(copy_os_name(snapshot, thread, source));
+        }
+        if (found || !is_wanted(walk, source->tid))
+            continue;
+        struct pst_thread *thread = add_thread(snapshot);
+        if (!thread)
+            return error_no_memory();
+        target_index[snapshot->thread_count - 1] = i;
+        copy_from_target(thread, target, source);
+        TRY(copy_os_name(snapshot, thread, source));
+    }
+    return NULL;
+}
+
+/* Leaves out the Python threads that were not asked for. */
+static void drop_unwanted(struct walk *walk)
+{
+    struct pst_snapshot *snapshot = walk->snapshot;
+    size_t kept = 0;
+    for (size_t i = 0; i < snapshot->thread_count; i++) {
+        struct pst_thread *thread = &snapshot->threads[i];
+        if (is_wanted(walk, thread->tid))
+            snapshot->threads[kept++] = *thread;
+        else
+            error_list_free(&thread->errors);
+    }
+    snapshot->thread_count = kept;
+}
+
+static pst_error *sort_threads(struct pst_snapshot *snapshot, const size_t *target_index,
+                               struct place_in_target *places, struct pst_thread *sorted)
+{
+    for (size_t i = 0; i < snapshot->thread_count; i++)
+        places[i] = (struct place_in_target){target_index[i], i};
+    qsort(places, snapshot->thread_count, sizeof *places, by_place);
+    for (size_t i = 0; i < snapshot->thread_count; i++)
+        sorted[i] = snapshot->threads[places[i].snapshot_index];
+    memcpy(snapshot->threads, sorted, snapshot->thread_count * sizeof *sorted);
+    return NULL;
+}
+
+pst_error *threads_join_target(struct walk *walk)
+{
+    struct pst_snapshot *snapshot = walk->snapshot;
+    drop_unwanted(walk);
+    size_t most = snapshot->thread_count + walk->python->target->thread_count + 1;
+    size_t *target_index = calloc(most, sizeof *target_index);
+    struct place_in_target *places = calloc(most, sizeof *places);
+    struct pst_thread *sorted = calloc(most, sizeof *sorted);
+    pst_error *error = target_index && places && sorted ? add_target_threads(walk, target_index) : error_no_memory();
+    if (!error)
+        error = sort_threads(snapshot, target_index, places, sorted);
+    free(target_index);
+    free(places);
+    free(sorted);
+    return error;
+}

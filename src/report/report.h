@@ -1,0 +1,71 @@
+/*
+ * The printers: a snapshot in, text or JSON out. They see it through the public API alone.
+ */
+#ifndef PYSTANDER_REPORT_REPORT_H
+#define PYSTANDER_REPORT_REPORT_H
+
+#include "base/text.h"
+#include "pystander/pystander.h"
+
+#include <stdbool.h>
+
+/* Where a report goes. A printer adds to `text` and calls report_checkpoint() between two of its parts;
+ * what has gathered by then is handed on in large pieces, so that a report's size costs no memory. */
+struct report_sink {
+    struct text text;
+    bool (*write)(void *context, const char *data, size_t size);   /* false: no more, please */
+    void *context;
+    bool stopped;   /* `write` said so, or memory ran out (text.failed) */
+};
+
+/* Small enough to stay in a cache, large enough that the number of writes does not matter. */
+#define REPORT_PIECE_SIZE (256 << 10)
+
+/* false: stop printing. */
+bool report_checkpoint(struct report_sink *sink);
+/* Hands on what is left. false: it could not be written, or an earlier piece could not. */
+bool report_finish(struct report_sink *sink);
+
+/* What went wrong outside of the snapshot: the target could not be opened, a thread that was asked for does
+ * not exist. The strings are borrowed; where and hint may be NULL. */
+struct report_problem {
+    pst_error_code code;
+    pst_addr address;   /* 0: none */
+    const char *where, *message, *hint;
+};
+
+struct report {
+    pst_target *target;             /* NULL: it could not be opened */
+    const pst_snapshot *snapshot;   /* NULL: it could not be taken */
+    /* What the command line said of the target; used while `target` is NULL. */
+    pst_target_kind kind;
+    pid_t pid;          /* 0: not known */
+    const char *path;   /* of a core, or NULL */
+    const struct report_problem *problems;
+    size_t problem_count;
+
+    bool with_source;
+    /* Text alone. */
+    bool verbose;
+    bool colour;
+    size_t width;        /* of the terminal in columns; 0: no terminal, cut nothing */
+    size_t max_frames;   /* that was asked for: print them all; 0: fold deep stacks */
+};
+
+void report_stack_json(const struct report *report, struct report_sink *sink);
+void report_stack_text(const struct report *report, struct report_sink *sink);
+
+/* The parts that every command's JSON begins with: from "{" to "errors": […], without a comma after it.
+ * `schema` is as in "pystander.stack/1". */
+void report_json_head(const struct report *report, const char *schema, struct text *text);
+
+/* An array of errors, each with all its fields. */
+void report_json_errors(const pst_error *errors, struct text *text);
+
+/* "no-such-thing" for a code, as in an error's "kind". */
+const char *report_error_kind(pst_error_code code);
+
+/* Threads of which something could not be read. */
+size_t report_count_failed_threads(const pst_snapshot *snapshot);
+
+#endif

@@ -1,0 +1,372 @@
+/* The JSON of `pystander stack`; docs/json.md is its reference. */
+#include "report/report.h"
+
+#include "report/escape.h"
+#include "report/source.h"
+
+#include <string.h>
+
+/* A key with what stands before and after it. The size of a literal is known to the compiler. */
+#define add_literal(text, literal) text_add(text, literal, sizeof(literal) - 1)
+
+static void add_boolean(struct text *text, bool value)
+{
+    if (value)
+        add_literal(text, "true");
+    else
+        add_literal(text, "false");
+}
+
+static void add_maybe(struct text *text, pst_maybe value)
+{
+    if (value == PST_UNKNOWN)
+        add_literal(text, "null");
+    else
+        add_boolean(text, value == PST_YES);
+}
+
+static void add_address(struct text *text, pst_addr address)
+{
+    text_add_char(text, '"');
+    text_add_hex(text, address);
+    text_add_char(text, '"');
+}
+
+static void add_address_or_null(struct text *text, pst_addr address)
+{
+    if (address)
+        add_address(text, address);
+    else
+        add_literal(text, "null");
+}
+
+/* A number that is not known when it is below zero. */
+static void add_natural(struct text *text, int64_t value)
+{
+    if (value >= 0)
+        text_add_unsigned(text, (uint64_t)value);
+    else
+        add_literal(text, "null");
+}
+
+/* A process or thread id, where 0 is not known. */
+static void add_id(struct text *text, pid_t id)
+{
+    add_natural(text, id > 0 ? id : -1);
+}
+
+const char *report_error_kind(pst_error_code code)
+{
+    switch (code) {
+    case PST_ERROR_USAGE: return "usage";
+    case PST_ERROR_OPEN: return "open";
+    case PST_ERROR_PERMISSION: return "permission";
+    case PST_ERROR_NOT_CORE: return "not-core";
+    case PST_ERROR_NOT_PYTHON: return "not-python";
+    case PST_ERROR_UNSUPPORTED: return "unsupported";
+    case PST_ERROR_READ: return "read";
+    case PST_ERROR_CORRUPT: return "corrupt";
+    case PST_ERROR_LIMIT: return "limit";
+    case PST_ERROR_NOT_STOPPED: return "not-stopped";
+    case PST_ERROR_MEMORY: return "memory";
+    case PST_ERROR_SYSTEM: return "system";
+    }
+    return "system";
+}
+
+static void add_problem(struct text *text, const struct report_problem *problem)
+{
+    add_literal(text, "{\"where\": ");
+    escape_json_string(text, problem->where ? problem->where : "");
+    add_literal(text, ", \"message\": ");
+    escape_json_string(text, problem->message);
+    add_literal(text, ", \"kind\": \"");
+    text_add_string(text, report_error_kind(problem->code));
+    add_literal(text, "\", \"address\": ");
+    add_address_or_null(text, problem->address);
+    add_literal(text, ", \"hint\": ");
+    escape_json_string(text, problem->hint);
+    text_add_char(text, '}');
+}
+
+/* The list's errors, with a comma before each but the first of the array. */
+static void add_error_items(struct text *text, const pst_error *error, bool *is_first)
+{
+    for (; error; error = pst_error_get_next(error)) {
+        if (!*is_first)
+            add_literal(text, ", ");
+        *is_first = false;
+        add_problem(text, &(struct report_problem){.code = pst_error_get_code(error),
+                                                   .address = pst_error_get_address(error),
+                                                   .where = pst_error_get_where(error),
+                                                   .message = pst_error_get_message(error),
+                                                   .hint = pst_error_get_hint(error)});
+    }
+}
+
+void report_json_errors(const pst_error *errors, struct text *text)
+{
+    bool is_first = true;
+    text_add_char(text, '[');
+    add_error_items(text, errors, &is_first);
+    text_add_char(text, ']');
+}
+
+/* ---- the head ---- */
+
+static void add_arguments(struct text *text, const pst_target *target)
+{
+    pst_text argument = target ? pst_target_get_argument(target, 0) : (pst_text){NULL, 0};
+    if (!argument.data) {
+        add_literal(text, "null");
+        return;
+    }
+    text_add_char(text, '[');
+    for (size_t i = 1; argument.data; argument = pst_target_get_argument(target, i++)) {
+        if (i > 1)
+            add_literal(text, ", ");
+        escape_json(text, argument);
+    }
+    text_add_char(text, ']');
+}
+
+static void add_signal(struct text *text, const pst_target *target)
+{
+    pst_signal signal;
+    if (!target || !pst_target_get_signal(target, &signal)) {
+        add_literal(text, "null");
+        return;
+    }
+    add_literal(text, "{\"number\": ");
+    text_add_signed(text, signal.number);
+    add_literal(text, ", \"name\": ");
+    escape_json_string(text, signal.name);
+    add_literal(text, ", \"code\": ");
+    text_add_signed(text, signal.code);
+    add_literal(text, ", \"address\": ");
+    if (signal.has_address)
+        add_address(text, signal.address);
+    else
+        add_literal(text, "null");
+    text_add_char(text, '}');
+}
+
+static void add_target(struct text *text, const struct report *report)
+{
+    const pst_target *target = report->target;
+    pst_target_kind kind = target ? pst_target_get_kind(target) : report->kind;
+    if (kind == PST_TARGET_PROCESS)
+        add_literal(text, "{\"kind\": \"process\", \"pid\": ");
+    else
+        add_literal(text, "{\"kind\": \"core\", \"pid\": ");
+    add_id(text, target ? pst_target_get_pid(target) : report->pid);
+    add_literal(text, ", \"path\": ");
+    escape_json_string(text, target ? pst_target_get_path(target) : report->path);
+    add_literal(text, ", \"executable\": ");
+    escape_json_string(text, target ? pst_target_get_executable(target) : NULL);
+    add_literal(text, ", \"arguments\": ");
+    add_arguments(text, target);
+    add_literal(text, ", \"arch\": ");
+    escape_json_string(text, target ? pst_target_get_arch(target) : NULL);
+    add_literal(text, ", \"signal\": ");
+    add_signal(text, target);
+    text_add_char(text, '}');
+}
+
+static void add_python(struct text *text, const pst_snapshot *snapshot)
+{
+    const pst_python *python = snapshot ? pst_snapshot_get_python(snapshot) : NULL;
+    if (!python) {
+        add_literal(text, "null");
+        return;
+    }
+    add_literal(text, "{\"version\": ");
+    escape_json_string(text, python->version);
+    add_literal(text, ", \"hexversion\": ");
+    text_add_unsigned(text, python->hexversion);
+    add_literal(text, ", \"free_threaded\": ");
+    add_boolean(text, python->free_threaded);
+    add_literal(text, ", \"debug_build\": ");
+    add_boolean(text, python->debug_build);
+    add_literal(text, ", \"runtime_address\": ");
+    add_address_or_null(text, python->runtime);
+    add_literal(text, ", \"layout\": [");
+    const char *origin;
+    for (size_t i = 0; (origin = pst_snapshot_get_layout_source(snapshot, i)); i++) {
+        if (i)
+            add_literal(text, ", ");
+        escape_json_string(text, origin);
+    }
+    add_literal(text, "]}");
+}
+
+void report_json_head(const struct report *report, const char *schema, struct text *text)
+{
+    add_literal(text, "{\"schema\": ");
+    escape_json_string(text, schema);
+    add_literal(text, ",\n\"target\": ");
+    add_target(text, report);
+    add_literal(text, ",\n\"python\": ");
+    add_python(text, report->snapshot);
+    add_literal(text, ",\n\"errors\": [");
+    bool is_first = true;
+    for (size_t i = 0; i < report->problem_count; i++) {
+        if (!is_first)
+            add_literal(text, ", ");
+        is_first = false;
+        add_problem(text, &report->problems[i]);
+    }
+    if (report->target)
+        add_error_items(text, pst_target_get_errors(report->target), &is_first);
+    if (report->snapshot)
+        add_error_items(text, pst_snapshot_get_errors(report->snapshot), &is_first);
+    text_add_char(text, ']');
+}
+
+/* ---- the stacks ---- */
+
+static void add_interpreter(struct text *text, const pst_interpreter *interpreter)
+{
+    add_literal(text, "{\"id\": ");
+    text_add_signed(text, pst_interpreter_get_id(interpreter));
+    add_literal(text, ", \"gil\": ");
+    switch (pst_interpreter_get_gil(interpreter)) {
+    case PST_GIL_FREE: add_literal(text, "\"free\""); break;
+    case PST_GIL_HELD: add_literal(text, "\"held\""); break;
+    case PST_GIL_DISABLED: add_literal(text, "\"disabled\""); break;
+    case PST_GIL_UNKNOWN: add_literal(text, "null"); break;
+    }
+    add_literal(text, ", \"address\": ");
+    add_address_or_null(text, pst_interpreter_get_address(interpreter));
+    text_add_char(text, '}');
+}
+
+static void add_frame(struct text *text, const pst_frame *frame, struct source *source)
+{
+    pst_text file = pst_frame_get_file(frame);
+    pst_position position = pst_frame_get_position(frame);
+    int lasti;
+    add_literal(text, "{\"kind\": \"python\", \"name\": ");
+    escape_json(text, pst_frame_get_name(frame));
+    add_literal(text, ", \"qualname\": ");
+    escape_json(text, pst_frame_get_qualname(frame));
+    add_literal(text, ", \"file\": ");
+    escape_json(text, file);
+    add_literal(text, ", \"line\": ");
+    add_natural(text, position.line);
+    add_literal(text, ", \"end_line\": ");
+    add_natural(text, position.end_line);
+    add_literal(text, ", \"column\": ");
+    add_natural(text, position.column);
+    add_literal(text, ", \"end_column\": ");
+    add_natural(text, position.end_column);
+    add_literal(text, ", \"lasti\": ");
+    if (pst_frame_get_lasti(frame, &lasti))
+        text_add_signed(text, lasti);
+    else
+        add_literal(text, "null");
+    add_literal(text, ", \"code\": ");
+    add_address_or_null(text, pst_frame_get_code(frame));
+    add_literal(text, ", \"source\": ");
+    escape_json(text, source_get_line(source, file, position.line));
+    add_literal(text, ", \"errors\": ");
+    report_json_errors(pst_frame_get_errors(frame), text);
+    text_add_char(text, '}');
+}
+
+static void add_ident(struct text *text, uint64_t ident)
+{
+    if (!ident) {
+        add_literal(text, "null");
+        return;
+    }
+    text_add_char(text, '"');
+    text_add_unsigned(text, ident);
+    text_add_char(text, '"');
+}
+
+static void add_state(struct text *text, char state)
+{
+    escape_json(text, (pst_text){state ? &state : NULL, 1});
+}
+
+static void add_thread(struct report_sink *sink, const pst_thread *thread, struct source *source)
+{
+    struct text *text = &sink->text;
+    add_literal(text, "{\"tid\": ");
+    add_id(text, pst_thread_get_tid(thread));
+    add_literal(text, ", \"ident\": ");
+    add_ident(text, pst_thread_get_ident(thread));
+    add_literal(text, ", \"name\": ");
+    escape_json(text, pst_thread_get_name(thread));
+    add_literal(text, ", \"os_name\": ");
+    escape_json(text, pst_thread_get_os_name(thread));
+    add_literal(text, ", \"interpreter\": ");
+    add_natural(text, pst_thread_get_interpreter_id(thread));
+    add_literal(text, ", \"main\": ");
+    add_boolean(text, pst_thread_is_main(thread));
+    add_literal(text, ", \"holds_gil\": ");
+    add_maybe(text, pst_thread_holds_gil(thread));
+    add_literal(text, ", \"state\": ");
+    add_state(text, pst_thread_get_state(thread));
+    add_literal(text, ", \"frames\": [");
+    size_t count = pst_thread_get_frame_count(thread);
+    for (size_t i = 0; i < count && report_checkpoint(sink); i++) {
+        if (i)
+            text_add_char(text, ',');
+        text_add_char(text, '\n');
+        add_frame(text, pst_thread_get_frame(thread, i), source);
+    }
+    add_literal(text, "], \"truncated\": ");
+    add_boolean(text, pst_thread_is_truncated(thread));
+    add_literal(text, ", \"errors\": ");
+    report_json_errors(pst_thread_get_errors(thread), text);
+    text_add_char(text, '}');
+}
+
+static void add_changed_sources(struct text *text, const struct source *source)
+{
+    text_add_char(text, '[');
+    for (size_t i = 0; i < source->changed_count; i++) {
+        if (i)
+            add_literal(text, ", ");
+        escape_json(text, source->changed[i]);
+    }
+    text_add_char(text, ']');
+}
+
+void report_stack_json(const struct report *report, struct report_sink *sink)
+{
+    struct text *text = &sink->text;
+    const pst_snapshot *snapshot = report->snapshot;
+    struct source source = {.target = report->with_source ? report->target : NULL};
+
+    report_json_head(report, "pystander.stack/1", text);
+    add_literal(text, ",\n\"interpreters\": [");
+    size_t interpreter_count = snapshot ? pst_snapshot_get_interpreter_count(snapshot) : 0;
+    for (size_t i = 0; i < interpreter_count; i++) {
+        if (i)
+            add_literal(text, ", ");
+        add_interpreter(text, pst_snapshot_get_interpreter(snapshot, i));
+    }
+    add_literal(text, "],\n\"threads\": [");
+    size_t thread_count = snapshot ? pst_snapshot_get_thread_count(snapshot) : 0;
+    for (size_t i = 0; i < thread_count && report_checkpoint(sink); i++) {
+        if (i)
+            text_add_char(text, ',');
+        text_add_char(text, '\n');
+        add_thread(sink, pst_snapshot_get_thread(snapshot, i), &source);
+    }
+    add_literal(text, "],\n\"changed_sources\": ");
+    if (report->with_source && snapshot)
+        add_changed_sources(text, &source);
+    else
+        add_literal(text, "null");
+    add_literal(text, ",\n\"pause_ns\": ");
+    if (snapshot)
+        text_add_unsigned(text, pst_snapshot_get_pause_ns(snapshot));
+    else
+        add_literal(text, "null");
+    add_literal(text, "}\n");
+    source_free(&source);
+}

@@ -1,0 +1,27 @@
+/* What the text printers share. */
+#ifndef PYSTANDER_REPORT_TEXT_PARTS_H
+#define PYSTANDER_REPORT_TEXT_PARTS_H
+
+#include "report/report.h"
+
+/* What switches a colour on and off; empty strings where there is no terminal. */
+struct palette {
+    const char *off, *title, *name, *mark, *dim;
+};
+
+extern const struct palette palette_none, palette_terminal;
+
+/* 59,930 */
+void add_count(struct text *text, uint64_t count);
+
+/* Escaped for a terminal, backslashes as they are. */
+void add_plain(struct text *text, const char *string);
+
+/* One line for each error, and one for its hint. `with_where` is for errors that do not stand beside what
+ * they are about. */
+void add_errors(struct text *text, const pst_error *error, bool with_where, size_t indent,
+                const struct palette *palette);
+
+void report_text_head(const struct report *report, struct text *text, const struct palette *palette);
+
+#endif

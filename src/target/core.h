@@ -1,0 +1,130 @@
+/*
+ * An ELF core: what core.c and core_*.c share.
+ *
+ * Nothing here is proportional to the size of the core: headers and notes are read when it is opened, pages
+ * when they are asked for. It is never mapped: a file that shrinks would kill this process.
+ */
+#ifndef PYSTANDER_TARGET_CORE_H
+#define PYSTANDER_TARGET_CORE_H
+
+#include "target/elf_head.h"
+#include "target/target.h"
+
+enum {
+    CORE_MAX_NOTES_SIZE = 1 << 28,  /* 4 to 13 KB for each thread */
+    CORE_MAX_SECTIONS = 1 << 20,    /* gcore writes one for each mapping; libelf has some 200 bytes for each */
+    CORE_MAX_NOTE_HEADERS = 16,     /* PT_NOTEs; all known writers make one */
+    CORE_MAX_ARGUMENTS_SIZE = 2 << 20, /* the kernel's own limit with the usual 8 MB of stack */
+    CORE_MAX_ENVIRONMENT = 1 << 18, /* pointers on the way from the auxiliary vector down to argc */
+    CORE_MAX_AUXV_SIZE = 4096,
+    CORE_MAX_OPEN_FILES = 512,      /* mapped files that are held open */
+};
+
+#define CORE_NO_IMAGE ((size_t)-1)
+
+/* A PT_LOAD. */
+struct core_load {
+    pst_addr start, end;
+    uint64_t offset;  /* of its first byte in the core */
+    uint64_t size;    /* how many of its bytes are in the core */
+    uint32_t flags;   /* PF_R … */
+};
+
+/* An entry of NT_FILE. */
+struct core_mapping {
+    pst_addr start, end;
+    uint64_t file_offset;
+    size_t name;      /* where the path starts in target->segment_names */
+    bool deleted;
+    size_t image;     /* in core->images */
+};
+
+/* Where the bytes of a segment are: core->parts runs parallel to target->segments. */
+struct core_part {
+    uint64_t offset;  /* as in core_load */
+    uint64_t size;
+    size_t image;     /* the file that can serve the rest; CORE_NO_IMAGE: none */
+};
+
+enum core_image_state {
+    CORE_IMAGE_UNTRIED,
+    CORE_IMAGE_USED,   /* the same build: its pages serve */
+    CORE_IMAGE_REFUSED,
+};
+
+/* A mapped file. */
+struct core_image {
+    const char *path;     /* in target->segment_names */
+    bool has_base;
+    pst_addr base;        /* where its offset 0 is mapped */
+    enum core_image_state state;
+    int fd;               /* -1: not open */
+    char *why;            /* refused: why its pages can't be read; NULL: out of memory */
+    struct elf_head *head; /* of the file that is used */
+};
+
+struct core {
+    struct pst_target *target;
+    int fd;
+    uint64_t file_size;
+    int root;             /* the directory under which the files are found: the sysroot, or / */
+    struct core_part *parts;
+    struct core_image *images;
+    size_t image_count;
+    size_t open_count;
+    size_t main_image;    /* the executable's, CORE_NO_IMAGE: not known */
+
+    /* While it is being opened. */
+    struct core_load *loads;
+    size_t load_count;
+    struct core_mapping *mappings;
+    size_t mapping_count;
+    uint8_t auxv[CORE_MAX_AUXV_SIZE];
+    size_t auxv_size;
+    char *short_arguments; /* NT_PRPSINFO's: the first 79 bytes of the command line, blanks between */
+    size_t thread_capacity;
+    size_t tls_thread;    /* which thread the notes are about now: index + 1, 0: none yet */
+    bool from_debugger;   /* gdb's gcore wrote it: the process lived on */
+    bool has_siginfo;
+    bool has_threads, has_process;  /* their first note was seen */
+    char leader_name[17];
+};
+
+/* ---- core_notes.c ------------------------------------------------------------------------------------ */
+
+/* One note. What it says goes into core->target and into core. */
+MUST_USE pst_error *core_take_note(struct core *core, const char *name, size_t name_size, uint32_t type,
+                                   const uint8_t *bytes, size_t size);
+/* After the last note. */
+void core_finish_notes(struct core *core);
+
+/* ---- core_segments.c --------------------------------------------------------------------------------- */
+
+/* Makes target->segments, core->parts and core->images of the loads and mappings. */
+MUST_USE pst_error *core_make_segments(struct core *core);
+
+/* ---- core_arguments.c -------------------------------------------------------------------------------- */
+
+/* The value of an entry of the auxiliary vector (AT_PHDR …); false: it has none. */
+bool core_find_auxv(const struct core *core, uint64_t type, uint64_t *value);
+/* Fills target->executable and core->main_image. */
+MUST_USE pst_error *core_find_executable(struct core *core);
+/* Fills target->arguments. */
+MUST_USE pst_error *core_read_arguments(struct core *core);
+
+/* ---- core_memory.c ----------------------------------------------------------------------------------- */
+
+/* Bytes that are in the core itself, past the page cache; how many could be read. */
+size_t core_read(const struct core *core, pst_addr address, void *bytes, size_t size);
+struct memory_source core_memory_source(struct core *core);
+
+/* ---- core_image.c ------------------------------------------------------------------------------------ */
+
+/* Finds the image's file and makes sure that it is the same build, once. */
+enum core_image_state core_image_prepare(struct core *core, struct core_image *image);
+/* The executable that the user named: a wrong one is said at once. */
+void core_try_wanted_executable(struct core *core);
+void core_images_free(struct core *core);
+pst_error *core_open_file(struct pst_target *target, const char *path, const struct segment *segment, int *fd);
+
+#endif

@@ -1,0 +1,265 @@
+/*
+ * The files that a core names: found, and used only if they are the build that was mapped. The kernel's
+ * default filter leaves the pages out that stand unchanged in a file, but for the first page of each ELF
+ * image: it has the program headers and, nearly always, the build-id.
+ */
+#include "target/core.h"
+
+#include "target/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FIRST_PAGE_SIZE = 4096 };
+
+static char *format(const char *text, ...) PRINTF(1, 2);
+
+/* NULL: out of memory. */
+static char *format(const char *text, ...)
+{
+    va_list arguments;
+    char *formatted = NULL;
+    va_start(arguments, text);
+    if (vasprintf(&formatted, text, arguments) < 0)
+        formatted = NULL;
+    va_end(arguments);
+    return formatted;
+}
+
+/* ---- where bytes of an image come from ------------------------------------------------------------- */
+
+static size_t read_from_file(void *context, uint64_t offset, void *bytes, size_t size)
+{
+    size_t done = 0;
+    if (offset > (uint64_t)INT64_MAX - size)
+        return 0;
+    while (done < size) {
+        ssize_t got = pread(*(int *)context, (uint8_t *)bytes + done, size - done, (off_t)(offset + done));
+        if (got <= 0 && !(got < 0 && errno == EINTR))
+            break;
+        done += got > 0 ? (size_t)got : 0;
+    }
+    return done;
+}
+
+struct loaded_image {
+    const struct core *core;
+    pst_addr base;
+};
+
+static size_t read_from_core(void *context, uint64_t offset, void *bytes, size_t size)
+{
+    const struct loaded_image *image = context;
+    return core_read(image->core, image->base + offset, bytes, size);
+}
+
+/* ---- is it the same build? ------------------------------------------------------------------------- */
+
+static bool is_first_page_same(const struct core *core, const struct core_image *image, int fd)
+{
+    uint8_t ours[FIRST_PAGE_SIZE], theirs[FIRST_PAGE_SIZE] = { 0 };
+    /* What the file does not fill of its last page is zero in memory. */
+    return read_from_file(&fd, 0, theirs, sizeof theirs) > 0 &&
+           core_read(core, image->base, ours, sizeof ours) == sizeof ours && memcmp(ours, theirs, sizeof ours) == 0;
+}
+
+enum match { MATCH_SAME, MATCH_OTHER, MATCH_UNKNOWN };
+
+static const char *describe_difference(bool comparable)
+{
+    return comparable ? "build-id" : "its first page differs; build-id";
+}
+
+/* Whether the file `fd` is what was mapped; if not, *why says so (NULL: out of memory). */
+static enum match match_file(const struct core *core, const struct core_image *image, int fd, const char *path,
+                             struct elf_head *head, char **why)
+{
+    struct loaded_image loaded = { core, image->base };
+    struct elf_bytes from_core = { read_from_core, &loaded, true }, from_file = { read_from_file, &fd, false };
+    struct elf_head mapped;
+    if (!elf_head_read(&from_core, &mapped)) {
+        *why = format("%s can't be told from another build: the core lacks the ELF header it began with", path);
+        return MATCH_UNKNOWN;
+    }
+    if (!elf_head_read(&from_file, head)) {
+        *why = format("%s is another file (no 64-bit ELF image): not used", path);
+        return MATCH_OTHER;
+    }
+    bool comparable = mapped.build_id_status == BUILD_ID_FOUND ||
+                      (mapped.build_id_status == BUILD_ID_ABSENT && head->build_id_status == BUILD_ID_FOUND);
+    if (comparable ? elf_head_same_build_id(&mapped, head) : is_first_page_same(core, image, fd))
+        return MATCH_SAME;
+    char file_id[BUILD_ID_TEXT_SIZE], core_id[BUILD_ID_TEXT_SIZE];
+    elf_head_format_build_id(head, file_id);
+    elf_head_format_build_id(&mapped, core_id);
+    *why = format("%s is another build (%s %s, the core has %s): not used", path, describe_difference(comparable),
+                  file_id, core_id);
+    return MATCH_OTHER;
+}
+
+/* ---- finding the file ------------------------------------------------------------------------------ */
+
+/* Takes over `fd` if it is the right file. */
+static enum match use_file(struct core *core, struct core_image *image, int fd, const char *path, char **why)
+{
+    *why = NULL;
+    struct elf_head *head = malloc(sizeof *head);
+    enum match match = head ? match_file(core, image, fd, path, head, why) : MATCH_UNKNOWN;
+    if (match != MATCH_SAME) {
+        free(head);
+        return match;
+    }
+    image->fd = fd;
+    image->head = head;
+    image->state = CORE_IMAGE_USED;
+    core->open_count++;
+    return MATCH_SAME;
+}
+
+/* Takes `why` over. */
+static enum core_image_state refuse(struct core_image *image, char *why)
+{
+    image->state = CORE_IMAGE_REFUSED;
+    image->why = why ? format("not in the core, and %s", why) : NULL;
+    free(why);
+    return image->state;
+}
+
+static char *describe_absence(const struct core *core, const char *path, int errnum)
+{
+    return format("%s%s can't be opened: %s", core->target->sysroot ? core->target->sysroot : "", path,
+                  errnum ? strerror(errnum) : "it is no regular file");
+}
+
+/* The file in the sysroot, or else on this machine. -1: there is none, or not now; *errnum is 0 for what is no
+ * regular file. */
+static int open_named_file(const struct core *core, const char *path, int *errnum)
+{
+    struct stat status;
+    *errnum = path[0] == '/' ? EMFILE : 0;
+    if (*errnum == 0 || core->open_count >= CORE_MAX_OPEN_FILES)
+        return -1;
+    int found = file_find(core->root, path);
+    *errnum = found < 0 ? errno : 0;
+    return found < 0 ? -1 : file_read_found(found, &status);
+}
+
+enum core_image_state core_image_prepare(struct core *core, struct core_image *image)
+{
+    int errnum;
+    char *why;
+    if (image->state != CORE_IMAGE_UNTRIED)
+        return image->state;
+    if (!image->has_base)
+        return refuse(image, format("%s can't be told from another build: its beginning was not mapped", image->path));
+    int fd = open_named_file(core, image->path, &errnum);
+    if (fd < 0)
+        return refuse(image, describe_absence(core, image->path, errnum));
+    enum match match = use_file(core, image, fd, image->path, &why);
+    if (match == MATCH_SAME)
+        return image->state;
+    close(fd);
+    /* What is not there is said where it is missed; what is wrong is said in any case. */
+    if (match == MATCH_OTHER && why)
+        error_list_add(&core->target->errors,
+                       error_hint(error_new(PST_ERROR_READ, "%s", why),
+                                  "give the files of the machine that wrote the core by --sysroot DIR, its executable "
+                                  "by --exe FILE"));
+    return refuse(image, why);
+}
+
+/* ---- the executable that the user named ------------------------------------------------------------ */
+
+/* The image that the file is of; NULL: of none, and *why says it. */
+static struct core_image *match_executable(struct core *core, int fd, const char *path, char **why)
+{
+    *why = NULL;
+    for (size_t i = 0; i < core->image_count; i++) {
+        struct core_image *image = &core->images[i];
+        bool candidate = core->main_image == CORE_NO_IMAGE || core->main_image == i;
+        if (!candidate || !image->has_base || image->state != CORE_IMAGE_UNTRIED)
+            continue;
+        free(*why);
+        if (use_file(core, image, fd, path, why) == MATCH_SAME)
+            return image;
+    }
+    return NULL;
+}
+
+void core_try_wanted_executable(struct core *core)
+{
+    struct error_list *errors = &core->target->errors;
+    const char *path = core->target->wanted_executable;
+    if (!path)
+        return;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+        int errnum = errno;
+        error_list_add(errors, fd < 0 ? error_system(PST_ERROR_OPEN, errnum, "%s can't be opened", path)
+                                      : error_new(PST_ERROR_OPEN, "%s is no regular file", path));
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    char *why;
+    if (!match_executable(core, fd, path, &why)) {
+        error_list_add(errors, error_hint(error_new(PST_ERROR_READ, "%s", why ? why : "the core does not say what its "
+                                                    "executable was: the one given is not used"),
+                                          "the core's executable was %s",
+                                          core->target->executable ? core->target->executable : "not recorded"));
+        free(why);
+        close(fd);
+    }
+}
+
+/* ---- for the stages above -------------------------------------------------------------------------- */
+
+static struct core_image *find_image(struct core *core, const char *path, const struct segment *segment)
+{
+    const struct segment *segments = core->target->segments;
+    if (segment >= segments && segment < segments + core->target->segment_count) {
+        size_t image = core->parts[segment - segments].image;
+        return image == CORE_NO_IMAGE ? NULL : &core->images[image];
+    }
+    for (size_t i = 0; i < core->image_count; i++)
+        if (strcmp(core->images[i].path, path) == 0)
+            return &core->images[i];
+    return NULL;
+}
+
+/* Mapped files if they are the same build; others only below a sysroot: those of this machine are not the
+ * core's. */
+pst_error *core_open_file(struct pst_target *target, const char *path, const struct segment *segment, int *fd)
+{
+    struct core *core = target->core;
+    *fd = -1;
+    struct core_image *image = find_image(core, path, segment);
+    if (image) {
+        if (core_image_prepare(core, image) != CORE_IMAGE_USED)
+            return NULL;
+        *fd = fcntl(image->fd, F_DUPFD_CLOEXEC, 0);
+        return *fd < 0 ? error_system(PST_ERROR_SYSTEM, errno, "%s can't be opened again", path) : NULL;
+    }
+    int errnum;
+    if (target->sysroot)
+        *fd = open_named_file(core, path, &errnum);
+    return NULL;
+}
+
+void core_images_free(struct core *core)
+{
+    for (size_t i = 0; i < core->image_count; i++) {
+        struct core_image *image = &core->images[i];
+        if (image->fd >= 0)
+            close(image->fd);
+        free(image->why);
+        free(image->head);
+    }
+    free(core->images);
+}

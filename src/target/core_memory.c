@@ -1,0 +1,240 @@
+/*
+ * The memory of a core: pages out of the core file and, where it left out what stands in a file, out of that
+ * file. What is in neither is not readable; it is never taken for zeros.
+ */
+#include "target/core.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { BATCH_MAX_PAGES = 256 };
+
+static const char not_in_core[] = "not in the core";
+static const char not_in_file[] = "not in the core, and its file ends before";
+static const char writable_not_in_core[] = "not in the core, and its file has only what it was before the program ran";
+static const char truncated[] = "the core is truncated there";
+static const char unreadable[] = "reading the file failed";
+static const char refused[] = "not in the core, and its file can't be used";
+
+/* ---- where bytes are ------------------------------------------------------------------------------- */
+
+/* Some bytes of the target that lie together in one file. */
+struct piece {
+    int fd;              /* -1: they are nowhere */
+    uint64_t offset;
+    size_t size;
+    const char *why;     /* they, or what is missing of them, can't be read */
+};
+
+/* The first segment that ends after `address`; segment_count: none. */
+static size_t find_segment_at_or_after(const struct pst_target *target, pst_addr address)
+{
+    size_t low = 0, high = target->segment_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (target->segments[middle].end > address)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+/* Bytes at the start of which the core has something: they are in the core file, up to where it ends. */
+static struct piece find_in_core(const struct core *core, uint64_t offset, uint64_t size)
+{
+    struct piece piece = { .fd = core->fd, .offset = offset, .size = size, .why = truncated };
+    if (offset >= core->file_size)
+        piece.fd = -1;
+    else if (size > core->file_size - offset)
+        piece.size = core->file_size - offset;
+    return piece;
+}
+
+static struct piece find_in_image(struct core *core, const struct segment *segment, size_t index, pst_addr address,
+                                  uint64_t size)
+{
+    struct piece piece = { .fd = -1, .size = size, .why = not_in_core };
+    if (core->parts[index].image == CORE_NO_IMAGE)
+        return piece;
+    struct core_image *image = &core->images[core->parts[index].image];
+    if (segment->writable) {
+        piece.why = writable_not_in_core;
+    } else if (core_image_prepare(core, image) != CORE_IMAGE_USED) {
+        piece.why = image->why ? image->why : refused;
+    } else if (!elf_head_is_constant(image->head, address - image->base + image->head->address)) {
+        piece.why = writable_not_in_core;
+    } else {
+        piece.why = not_in_file;
+        piece.offset = segment->file_offset + (address - segment->start);
+        if (piece.offset <= (uint64_t)INT64_MAX - size)
+            piece.fd = image->fd;
+    }
+    return piece;
+}
+
+/* Where the bytes from `address` on are: at most `size` of them, at least one. */
+static struct piece find_piece(struct core *core, pst_addr address, size_t size)
+{
+    const struct pst_target *target = core->target;
+    size_t index = find_segment_at_or_after(target, address);
+    const struct segment *segment = index < target->segment_count ? &target->segments[index] : NULL;
+    if (!segment || segment->start > address) {
+        if (segment && segment->start - address < size)
+            size = segment->start - address;
+        return (struct piece){ .fd = -1, .size = size, .why = not_in_core };
+    }
+    const struct core_part *part = &core->parts[index];
+    uint64_t from = address - segment->start, left = segment->end - address;
+    if (left < size)
+        size = left;
+    if (from >= part->size)
+        return find_in_image(core, segment, index, address, size);
+    if (part->size - from < size)
+        size = part->size - from;
+    return find_in_core(core, part->offset + from, size);
+}
+
+/* ---- reading --------------------------------------------------------------------------------------- */
+
+/* How many bytes could be read; *errnum is 0 at the end of the file. */
+static size_t read_file(int fd, uint64_t offset, uint8_t *bytes, size_t size, int *errnum)
+{
+    size_t done = 0;
+    *errnum = 0;
+    while (done < size) {
+        ssize_t got = pread(fd, bytes + done, size - done, (off_t)(offset + done));
+        if (got > 0) {
+            done += (size_t)got;
+        } else if (got == 0 || errno != EINTR) {
+            *errnum = got == 0 ? 0 : errno;
+            break;
+        }
+    }
+    return done;
+}
+
+size_t core_read(const struct core *core, pst_addr address, void *bytes, size_t size)
+{
+    size_t done = 0;
+    while (done < size && address + done >= address) {
+        const struct segment *segment = target_find_segment(core->target, address + done);
+        if (!segment)
+            break;
+        const struct core_part *part = &core->parts[segment - core->target->segments];
+        uint64_t from = address + done - segment->start;
+        if (from >= part->size)
+            break;
+        uint64_t left = part->size - from;
+        int errnum;
+        struct piece piece = find_in_core(core, part->offset + from, left < size - done ? left : size - done);
+        size_t got = piece.fd < 0 ? 0 : read_file(piece.fd, piece.offset, (uint8_t *)bytes + done, piece.size, &errnum);
+        done += got;
+        if (got < piece.size || got == 0)
+            break;
+    }
+    return done;
+}
+
+/* A page that is not in one piece: the first bytes that can be read without a gap. */
+static void read_page_in_pieces(struct core *core, struct memory_page *page)
+{
+    size_t at = 0;
+    while (at < MEMORY_PAGE_SIZE) {
+        struct piece piece = find_piece(core, page->address + at, MEMORY_PAGE_SIZE - at);
+        int errnum = 0;
+        size_t got = piece.fd < 0 ? 0 : read_file(piece.fd, piece.offset, page->bytes + at, piece.size, &errnum);
+        if (got > 0 && page->valid_end == 0)
+            page->valid_start = (uint16_t)at;
+        if (got > 0)
+            page->valid_end = (uint16_t)(at + got);
+        at += got;
+        if (got == piece.size && got > 0)
+            continue;
+        if (!page->why) {
+            page->why = errnum ? unreadable : piece.why;
+            page->errnum = errnum;
+        }
+        if (page->valid_end > 0)
+            return;
+        at += piece.size - got;
+    }
+}
+
+/* Whole pages that lie one behind the other in one file. */
+struct batch {
+    struct core *core;
+    int fd;
+    uint64_t offset;
+    struct memory_page *pages[BATCH_MAX_PAGES];
+    size_t count;
+};
+
+static void read_batch(struct batch *batch)
+{
+    struct iovec vectors[BATCH_MAX_PAGES];
+    if (batch->count == 0)
+        return;
+    for (size_t i = 0; i < batch->count; i++)
+        vectors[i] = (struct iovec){ batch->pages[i]->bytes, MEMORY_PAGE_SIZE };
+    ssize_t got = preadv(batch->fd, vectors, (int)batch->count, (off_t)batch->offset);
+    size_t whole = got > 0 ? (size_t)got / MEMORY_PAGE_SIZE : 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        if (i < whole)
+            batch->pages[i]->valid_end = MEMORY_PAGE_SIZE;
+        else
+            read_page_in_pieces(batch->core, batch->pages[i]);
+    }
+    batch->count = 0;
+}
+
+static void add_page(struct batch *batch, struct memory_page *page)
+{
+    struct piece piece = find_piece(batch->core, page->address, MEMORY_PAGE_SIZE);
+    if (piece.size < MEMORY_PAGE_SIZE) {
+        read_page_in_pieces(batch->core, page);
+        return;
+    }
+    if (piece.fd < 0) {
+        page->why = piece.why;
+        return;
+    }
+    if (batch->count == BATCH_MAX_PAGES || (batch->count > 0 && (piece.fd != batch->fd || piece.offset !=
+                                            batch->offset + batch->count * MEMORY_PAGE_SIZE)))
+        read_batch(batch);
+    if (batch->count == 0) {
+        batch->fd = piece.fd;
+        batch->offset = piece.offset;
+    }
+    batch->pages[batch->count++] = page;
+}
+
+static int compare_pages(const void *one, const void *other)
+{
+    const struct memory_page *a = *(struct memory_page *const *)one, *b = *(struct memory_page *const *)other;
+    return a->address < b->address ? -1 : a->address > b->address;
+}
+
+static void read_pages(void *context, struct memory_page *const *pages, size_t count)
+{
+    struct batch batch = { .core = context };
+    /* In order of address, and so of offset. Without memory for that: as they come. */
+    struct memory_page **sorted = count > 1 ? malloc(count * sizeof *sorted) : NULL;
+    if (sorted) {
+        memcpy(sorted, pages, count * sizeof *sorted);
+        qsort(sorted, count, sizeof *sorted, compare_pages);
+    }
+    for (size_t i = 0; i < count; i++)
+        add_page(&batch, sorted ? sorted[i] : pages[i]);
+    read_batch(&batch);
+    free(sorted);
+}
+
+struct memory_source core_memory_source(struct core *core)
+{
+    return (struct memory_source){ .read_pages = read_pages, .context = core };
+}

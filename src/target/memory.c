@@ -1,0 +1,379 @@
+#include "target/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+    /* A chunk is populated when it is mapped, which is a third of the cost of a page fault for each page; they
+     * double, so that at most half of the work is for nothing. */
+    FIRST_CHUNK_PAGES = 128,
+    MAX_CHUNK_PAGES = 4096,
+    MAX_CHUNKS = 16 + MEMORY_MAX_PAGES / MAX_CHUNK_PAGES,
+    FIRST_SLOTS = 512,        /* one page of pointers */
+    READ_AHEAD_PAGES = 16,
+    PAGE_SHIFT = 10,
+};
+_Static_assert(1 << PAGE_SHIFT == MEMORY_PAGE_SIZE, "the shift is that of the size");
+
+/* Pages are handed out in order and never move: `bytes` and `pages` are parallel arrays in one mapping. */
+struct chunk {
+    uint8_t *bytes;
+    struct memory_page *pages;
+    size_t count, capacity;
+};
+
+/* The valid bytes of the page touched last: what most reads fall into. */
+struct window {
+    pst_addr start;
+    uint64_t size;
+    const uint8_t *bytes;
+};
+
+struct memory {
+    struct window window;
+    struct memory_source source;
+    struct memory_page **slots;   /* open addressing by page number; a power of two, at most half full */
+    size_t slot_mask;
+    size_t page_count;
+    size_t read_count;
+    uint32_t epoch;               /* counts memory_begin(); pages that were only read ahead have epoch 0 */
+    uint32_t generation;          /* counts memory_refresh() */
+    pst_addr ahead_low;           /* the run of pages that the newest misses make: [ahead_low, ahead_high) */
+    pst_addr ahead_high;
+    size_t ahead_count;           /* how many pages the next miss at either end of it reads */
+    struct chunk *chunks;
+    size_t chunk_count;
+};
+
+pst_error *memory_open(struct memory_source source, struct memory **result)
+{
+    struct memory *memory = calloc(1, sizeof *memory);
+    if (!memory)
+        return error_no_memory();
+    memory->source = source;
+    memory->epoch = 1;
+    memory->generation = 1;
+    memory->slot_mask = FIRST_SLOTS - 1;
+    memory->slots = calloc(FIRST_SLOTS, sizeof *memory->slots);
+    memory->chunks = calloc(MAX_CHUNKS, sizeof *memory->chunks);
+    if (!memory->slots || !memory->chunks) {
+        memory_close(memory);
+        return error_no_memory();
+    }
+    *result = memory;
+    return NULL;
+}
+
+static size_t chunk_size(size_t capacity)
+{
+    return capacity * (MEMORY_PAGE_SIZE + sizeof(struct memory_page));
+}
+
+void memory_close(struct memory *memory)
+{
+    if (!memory)
+        return;
+    for (size_t i = 0; i < memory->chunk_count; i++)
+        munmap(memory->chunks[i].bytes, chunk_size(memory->chunks[i].capacity));
+    free(memory->chunks);
+    free(memory->slots);
+    free(memory);
+}
+
+struct memory_statistics memory_get_statistics(const struct memory *memory)
+{
+    return (struct memory_statistics){.page_count = memory->page_count, .read_count = memory->read_count};
+}
+
+/* ---- the table ------------------------------------------------------------------------------------- */
+
+static size_t slot_of(const struct memory *memory, pst_addr page_address)
+{
+    uint64_t hash = (page_address >> PAGE_SHIFT) * UINT64_C(0x9e3779b97f4a7c15);
+    return (size_t)(hash >> 32) & memory->slot_mask;
+}
+
+static struct memory_page *find_page(const struct memory *memory, pst_addr page_address)
+{
+    for (size_t i = slot_of(memory, page_address);; i = (i + 1) & memory->slot_mask) {
+        struct memory_page *page = memory->slots[i];
+        if (!page || page->address == page_address)
+            return page;
+    }
+}
+
+static void insert_page(struct memory *memory, struct memory_page *page)
+{
+    size_t i = slot_of(memory, page->address);
+    while (memory->slots[i])
+        i = (i + 1) & memory->slot_mask;
+    memory->slots[i] = page;
+}
+
+static bool grow_table(struct memory *memory)
+{
+    size_t old_count = memory->slot_mask + 1;
+    struct memory_page **old_slots = memory->slots;
+    struct memory_page **slots = calloc(old_count * 2, sizeof(struct memory_page *));
+    if (!slots)
+        return false;
+    memory->slots = slots;
+    memory->slot_mask = old_count * 2 - 1;
+    for (size_t i = 0; i < old_count; i++)
+        if (old_slots[i])
+            insert_page(memory, old_slots[i]);
+    free(old_slots);
+    return true;
+}
+
+/* The chunk that the next page comes from, or NULL. */
+static struct chunk *reserve_chunk(struct memory *memory)
+{
+    struct chunk *chunk = &memory->chunks[memory->chunk_count];
+    if (memory->chunk_count && chunk[-1].count < chunk[-1].capacity)
+        return &chunk[-1];
+    if (memory->chunk_count == MAX_CHUNKS)
+        return NULL;
+    size_t capacity = memory->chunk_count ? chunk[-1].capacity * 2 : FIRST_CHUNK_PAGES;
+    if (capacity > MAX_CHUNK_PAGES)
+        capacity = MAX_CHUNK_PAGES;
+    void *bytes = mmap(NULL, chunk_size(capacity), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (bytes == MAP_FAILED)
+        return NULL;
+    *chunk = (struct chunk){.bytes = bytes, .capacity = capacity};
+    chunk->pages = (struct memory_page *)(void *)(chunk->bytes + capacity * MEMORY_PAGE_SIZE);
+    memory->chunk_count++;
+    return chunk;
+}
+
+static bool is_full(const struct memory *memory)
+{
+    return memory->page_count >= MEMORY_MAX_PAGES;
+}
+
+/* A page that the cache has not got yet, empty; NULL: full, or out of memory. */
+static struct memory_page *add_page(struct memory *memory, pst_addr page_address)
+{
+    if (is_full(memory))
+        return NULL;
+    if ((memory->page_count + 1) * 2 > memory->slot_mask && !grow_table(memory))
+        return NULL;
+    struct chunk *chunk = reserve_chunk(memory);
+    if (!chunk)
+        return NULL;
+    struct memory_page *page = &chunk->pages[chunk->count];
+    *page = (struct memory_page){.address = page_address,
+                                 .bytes = chunk->bytes + chunk->count * MEMORY_PAGE_SIZE};
+    chunk->count++;
+    memory->page_count++;
+    insert_page(memory, page);
+    return page;
+}
+
+/* ---- reading from the source ----------------------------------------------------------------------- */
+
+static void read_pages(struct memory *memory, struct memory_page *const *pages, size_t count)
+{
+    if (count == 0)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        pages[i]->valid_start = pages[i]->valid_end = 0;
+        pages[i]->errnum = 0;
+        pages[i]->why = NULL;
+        pages[i]->generation = memory->generation;
+    }
+    memory->read_count++;
+    memory->source.read_pages(memory->source.context, pages, count);
+    for (size_t i = 0; i < count; i++) {
+        struct memory_page *page = pages[i];
+        if (page->valid_end > MEMORY_PAGE_SIZE || page->valid_start > page->valid_end)
+            page->valid_start = page->valid_end = 0;
+    }
+}
+
+static bool is_current(const struct memory *memory, pst_addr page_address)
+{
+    const struct memory_page *page = find_page(memory, page_address);
+    return page && page->generation == memory->generation;
+}
+
+/* A page to be read: new, or outdated; NULL: up to date already, or no room. */
+static struct memory_page *take_missing_page(struct memory *memory, pst_addr page_address)
+{
+    struct memory_page *page = find_page(memory, page_address);
+    if (!page)
+        return add_page(memory, page_address);
+    return page->generation == memory->generation ? NULL : page;
+}
+
+/* Misses that follow each other upwards or downwards (a deep stack, a big table) read 2, 4 … 16 pages at
+ * once. The first miss anywhere reads its page alone. */
+static void plan_read_ahead(struct memory *memory, pst_addr miss, pst_addr *low, pst_addr *high)
+{
+    bool upwards = miss == memory->ahead_high, downwards = miss + MEMORY_PAGE_SIZE == memory->ahead_low;
+    *low = miss;
+    *high = miss + MEMORY_PAGE_SIZE;
+    if (!(upwards || downwards) || memory->ahead_low == memory->ahead_high) {
+        memory->ahead_count = 1;
+    } else {
+        if (memory->ahead_count < READ_AHEAD_PAGES)
+            memory->ahead_count *= 2;
+        uint64_t more = (memory->ahead_count - 1) * (uint64_t)MEMORY_PAGE_SIZE;
+        if (upwards && *high <= UINT64_MAX - more)
+            *high += more;
+        else if (downwards && *low >= more)
+            *low -= more;
+    }
+    memory->ahead_low = *low;
+    memory->ahead_high = *high;
+}
+
+/* Brings the page at `miss` in, with a few beside it perhaps. */
+static void read_missing(struct memory *memory, pst_addr miss)
+{
+    struct memory_page *pages[READ_AHEAD_PAGES];
+    size_t count = 0;
+    pst_addr low, high;
+    plan_read_ahead(memory, miss, &low, &high);
+    for (pst_addr address = low; address != high && count < READ_AHEAD_PAGES; address += MEMORY_PAGE_SIZE) {
+        struct memory_page *page = take_missing_page(memory, address);
+        if (page)
+            pages[count++] = page;
+    }
+    read_pages(memory, pages, count);
+}
+
+/* The page, read and marked as touched; NULL: there is no room for it. */
+static struct memory_page *touch_page(struct memory *memory, pst_addr page_address)
+{
+    struct memory_page *page = find_page(memory, page_address);
+    if (!page || page->generation != memory->generation) {
+        read_missing(memory, page_address);
+        page = find_page(memory, page_address);
+        if (!page || page->generation != memory->generation)
+            return NULL;
+    }
+    page->epoch = memory->epoch;
+    memory->window = (struct window){.start = page_address + page->valid_start,
+                                     .size = (uint64_t)page->valid_end - page->valid_start,
+                                     .bytes = page->bytes + page->valid_start};
+    return page;
+}
+
+static pst_error *page_error(const struct memory *memory, const struct memory_page *page, pst_addr address,
+                             size_t size)
+{
+    if (page)
+        return error_read(address, size, page->errnum, page->why ? page->why : "it is not in the core");
+    if (is_full(memory))
+        return error_new(PST_ERROR_LIMIT, "cannot read %zu bytes at 0x%llx: %d pages of the target are held already",
+                         size, (unsigned long long)address, MEMORY_MAX_PAGES);
+    return error_no_memory();
+}
+
+pst_error *memory_read_some(struct memory *memory, pst_addr address, void *bytes, size_t size, size_t *got)
+{
+    *got = 0;
+    while (*got < size) {
+        pst_addr at = address + *got;
+        if (at < address)
+            return error_read(address, size, 0, "it reaches past the end of the address space");
+        size_t offset = at & (MEMORY_PAGE_SIZE - 1), wanted = size - *got;
+        if (wanted > MEMORY_PAGE_SIZE - offset)
+            wanted = MEMORY_PAGE_SIZE - offset;
+        const struct memory_page *page = touch_page(memory, at - offset);
+        if (!page || offset < page->valid_start || offset >= page->valid_end)
+            return page_error(memory, page, address, size);
+        size_t part = page->valid_end - offset < wanted ? page->valid_end - offset : wanted;
+        memcpy((uint8_t *)bytes + *got, page->bytes + offset, part);
+        *got += part;
+        if (part < wanted)
+            return page_error(memory, page, address, size);
+    }
+    return NULL;
+}
+
+pst_error *memory_read(struct memory *memory, pst_addr address, void *bytes, size_t size)
+{
+    uint64_t offset = address - memory->window.start;
+    if (offset < memory->window.size && size <= memory->window.size - offset) {
+        const uint8_t *from = memory->window.bytes + offset;
+        if (size == 8) /* by far the most frequent: worth sparing it the call */
+            memcpy(bytes, from, 8);
+        else
+            memcpy(bytes, from, size);
+        return NULL;
+    }
+    size_t got;
+    return memory_read_some(memory, address, bytes, size, &got);
+}
+
+/* ---- batches --------------------------------------------------------------------------------------- */
+
+static int compare_addresses(const void *a, const void *b)
+{
+    pst_addr left = *(const pst_addr *)a, right = *(const pst_addr *)b;
+    return (left > right) - (left < right);
+}
+
+void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t count)
+{
+    if (count > MEMORY_MAX_PAGES)
+        count = MEMORY_MAX_PAGES;
+    pst_addr *wanted = malloc(count * sizeof *wanted + 1);
+    struct memory_page **pages = malloc(count * sizeof(struct memory_page *) + 1);
+    if (wanted && pages) {
+        size_t wanted_count = 0, page_count = 0;
+        for (size_t i = 0; i < count; i++) {
+            pst_addr page_address = addresses[i] & ~(pst_addr)(MEMORY_PAGE_SIZE - 1);
+            /* Null pointers are common among prefetched addresses, and nothing is ever mapped there. */
+            if (page_address && !is_current(memory, page_address))
+                wanted[wanted_count++] = page_address;
+        }
+        /* In order of address, so that neighbours become neighbours here and are read as one. */
+        qsort(wanted, wanted_count, sizeof *wanted, compare_addresses);
+        for (size_t i = 0; i < wanted_count; i++) {
+            struct memory_page *page =
+                i && wanted[i] == wanted[i - 1] ? NULL : take_missing_page(memory, wanted[i]);
+            if (page)
+                pages[page_count++] = page;
+        }
+        read_pages(memory, pages, page_count);
+    }
+    free(wanted);
+    free(pages);
+}
+
+void memory_begin(struct memory *memory)
+{
+    memory->window = (struct window){0};
+    if (++memory->epoch == 0)
+        memory->epoch = 1;
+}
+
+/* In the order in which the pages came: what was read together or one after the other still lies together,
+ * here and there, and a sort would lengthen the pause. */
+void memory_refresh(struct memory *memory)
+{
+    memory->window = (struct window){0};
+    memory->ahead_low = memory->ahead_high = 0;
+    memory->generation++;
+    struct memory_page *batch[MAX_CHUNK_PAGES];
+    struct memory_page **pages = malloc(memory->page_count * sizeof(struct memory_page *) + 1);
+    size_t count = 0;
+    for (size_t i = 0; i < memory->chunk_count; i++) {
+        const struct chunk *chunk = &memory->chunks[i];
+        for (size_t j = 0; j < chunk->count; j++)
+            if (chunk->pages[j].epoch == memory->epoch)
+                (pages ? pages : batch)[count++] = &chunk->pages[j];
+        if (!pages) { /* without memory for the whole list: chunk by chunk */
+            read_pages(memory, batch, count);
+            count = 0;
+        }
+    }
+    if (pages)
+        read_pages(memory, pages, count);
+    free(pages);
+}

@@ -1,0 +1,74 @@
+/*
+ * The memory of a target, read through a cache of pages.
+ *
+ * Nothing above this header knows whether the bytes come from a live process, a core or a test's arrays:
+ * that is the `memory_source`.
+ *
+ * How a live target is stopped for as short as can be: everything is read once while it runs (a rehearsal),
+ * which brings the addresses to light; then it is stopped, memory_refresh() reads all the pages that were
+ * touched since memory_begin() in a few large batches, and the same walk runs again over the cache.
+ */
+#ifndef PYSTANDER_TARGET_MEMORY_H
+#define PYSTANDER_TARGET_MEMORY_H
+
+#include "base/error.h"
+
+enum {
+    /* What is read at a time: a quarter of the kernel's page. Most of what a walk touches stands alone on a page
+     * (a thread's stack, its frames), and 4 KiB of each would be copied, and cleared here first, for nothing. */
+    MEMORY_PAGE_SIZE = 1024,
+    /* 1 GiB of the target held here. A walk that comes to it follows garbage, or data that no report is
+     * asked for. */
+    MEMORY_MAX_PAGES = 1 << 20,
+};
+
+struct memory_page {
+    pst_addr address;     /* a multiple of MEMORY_PAGE_SIZE */
+    uint8_t *bytes;       /* MEMORY_PAGE_SIZE of them, to be filled by the source */
+    uint16_t valid_start; /* [valid_start, valid_end) of the page could be read */
+    uint16_t valid_end;
+    int errnum;           /* why the rest could not, 0: not in the core */
+    const char *why;      /* the same in words; static */
+    uint32_t epoch;       /* of the newest touch; the cache's own */
+    uint32_t generation;  /* which memory_refresh() it was read after; the cache's own */
+};
+
+struct memory_source {
+    /* Fills the pages as far as can be and says so in valid_start, valid_end, errnum and why (which come
+     * in as 0, 0, 0 and NULL). Never fails as a whole. Pages come in no order and are all different. */
+    void (*read_pages)(void *context, struct memory_page *const *pages, size_t count);
+    void *context;
+};
+
+struct memory;
+
+MUST_USE pst_error *memory_open(struct memory_source source, struct memory **memory);
+void memory_close(struct memory *memory);
+
+/* All `size` bytes at `address`, or an error. */
+MUST_USE pst_error *memory_read(struct memory *memory, pst_addr address, void *bytes, size_t size);
+
+/* As many as can be read of `size` bytes: *got of them, with the reason why not more as the error. */
+MUST_USE pst_error *memory_read_some(struct memory *memory, pst_addr address, void *bytes, size_t size,
+                                     size_t *got);
+
+/* Brings the pages of all these addresses into the cache with as few reads as can be. Failures show when
+ * the bytes are read. */
+void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t count);
+
+/* From here on, touched pages are remembered for memory_refresh(). What the cache holds stays good, however
+ * old it is. */
+void memory_begin(struct memory *memory);
+
+/* Reads the pages touched since memory_begin() anew, those that failed included. Whatever else the cache
+ * holds counts as outdated and is read again when next touched. (Without a pause: call this first, right
+ * after memory_begin(), if the memory was used before.) */
+void memory_refresh(struct memory *memory);
+
+/* How many pages the cache holds, and how many times it asked its source. */
+struct memory_statistics {
+    size_t page_count, read_count;
+};
+struct memory_statistics memory_get_statistics(const struct memory *memory);
+
+#endif

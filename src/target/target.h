@@ -1,0 +1,105 @@
+/*
+ * A target: where bytes, threads and images come from. One interface over a live process (process.c), a core
+ * (core.c) and, in tests, arrays of bytes. Nothing above src/target knows which it is, but for the few
+ * questions that only one kind can answer (kind, pause).
+ */
+#ifndef PYSTANDER_TARGET_TARGET_H
+#define PYSTANDER_TARGET_TARGET_H
+
+#include "target/memory.h"
+
+#include <sys/types.h>
+
+/* What a limit is for stands beside it; reaching one is reported, never silent. */
+enum {
+    TARGET_MAX_SEGMENTS = 1 << 20, /* the kernel's own default (vm.max_map_count) is 65,530 */
+    TARGET_MAX_THREADS = 1 << 20,
+};
+
+/* One mapping, in order of address, not overlapping. */
+struct segment {
+    pst_addr start, end;
+    uint64_t file_offset;
+    const char *path;    /* as the target names it, without " (deleted)"; NULL: anonymous. Points into
+                          * target->segment_names */
+    bool readable, writable, executable;
+    bool deleted;        /* the file was deleted or replaced since it was mapped */
+    uint64_t device, inode; /* of the mapped file, live targets only; 0: not known */
+};
+
+/* One thread of the operating system. */
+struct target_thread {
+    pid_t tid;           /* as the host numbers it (live), or as the core does */
+    pid_t inner_tid;     /* in the target's own PID namespace; equal to tid outside of one */
+    char name[17];       /* the kernel's, NUL-terminated; "" if not known */
+    bool has_name;
+    char state;          /* 'R', 'S', 'D', 'T', 't', 'Z' …: before it was stopped; 0: not known */
+    bool has_tls;
+    pst_addr tls;        /* the thread pointer (x86-64: fs_base, aarch64: tpidr_el0), see target_thread_tls() */
+    bool running;        /* it did not stop in time: what is read of it may be torn */
+};
+
+struct pst_target;
+
+struct target_operations {
+    void (*close)(struct pst_target *target);
+    /* Stops every thread, those born meanwhile included, and fills target->threads anew. Threads that do
+     * not stop in time are marked `running`; an error means that nothing could be stopped at all, and
+     * everything is released again. NULL for a kind that cannot run. */
+    pst_error *(*pause)(struct pst_target *target);
+    void (*resume)(struct pst_target *target);
+    /* Fills in thread->tls, of a stopped thread. NULL: it is there already, or can't be had. */
+    pst_error *(*read_tls)(struct pst_target *target, struct target_thread *thread);
+    /* Opens a file that the target names, read-only, as the target sees it; *fd is -1 when there is none or
+     * it must not be used. `segment`, when not NULL, is a mapping of that file: a live target then serves
+     * even a deleted one (map_files). Never follows a link out of the target's root. */
+    pst_error *(*open_file)(struct pst_target *target, const char *path, const struct segment *segment, int *fd);
+};
+
+struct pst_target {
+    const struct target_operations *operations;
+    pst_target_kind kind;
+    struct memory *memory;
+
+    pid_t pid;                 /* 0: not known */
+    char *path;                /* of the core */
+    char *executable;          /* NULL: not known */
+    char *arguments;           /* NUL-separated */
+    size_t arguments_size;
+    uint16_t machine;          /* EM_X86_64, EM_AARCH64 */
+    bool has_signal;
+    pst_signal signal;
+    int64_t start_time_ns;     /* CLOCK_REALTIME when the process started (live), 0: not known */
+
+    struct segment *segments;
+    size_t segment_count;
+    char *segment_names;       /* the bytes behind their paths */
+    struct target_thread *threads;
+    size_t thread_count;
+    struct error_list errors;
+
+    /* The caller's wishes (copies, owned). */
+    char *wanted_executable, *sysroot, *debug_dir, *layout_file, *assume_version;
+    bool no_pause;
+    unsigned pause_timeout_ms;
+
+    uint64_t pause_ns;         /* how long the last pause() to resume() held the threads; 0: none yet */
+
+    struct process *process;       /* a live target's own: see target/process.h */
+    struct core *core;             /* a core's own: see target/core.h */
+    struct source_cache *sources;  /* see target/source.h */
+    struct python *python;         /* the interpreter, once it was found: see python/python.h; */
+    void (*python_close)(struct python *python);
+};
+
+/* The segment that holds `address`, or NULL. */
+const struct segment *target_find_segment(const struct pst_target *target, pst_addr address);
+/* The thread with this tid (inner: as numbered inside its PID namespace), or NULL. */
+struct target_thread *target_find_thread(const struct pst_target *target, pid_t tid);
+struct target_thread *target_find_inner_thread(const struct pst_target *target, pid_t tid);
+
+/* Shared by the kinds: a zeroed target with copies of the options. */
+MUST_USE pst_error *target_new(pst_target_kind kind, const pst_target_options *options,
+                               struct pst_target **target);
+
+#endif

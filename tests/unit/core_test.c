@@ -1,0 +1,775 @@
+/* Cores made here, in a folder that is removed again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core_file.h"
+#include "target/core.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PAGE = 4096 }; /* of the machine that the cores are of */
+
+static const pst_addr data_address = 0x10000, image_address = 0x7f0000000000;
+static const char page_data[PAGE] = "the first bytes of the page";
+
+static char folder[64], core_path[128], image_path[128];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/pystander-core-test-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(core_path, sizeof core_path, "%s/core", folder);
+    snprintf(image_path, sizeof image_path, "%s/libimage.so", folder);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    static const char *const names[] = { "core", "libimage.so", "libimage.so.new", "fifo", "root/link",
+                                         "root/libimage.so", "root/source.py", "root" };
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        remove(path);
+    }
+    return rmdir(folder);
+}
+
+/* ---- helpers --------------------------------------------------------------------------------------- */
+
+static struct pst_target *open_with(const pst_target_options *options)
+{
+    struct pst_target *target;
+    pst_error *error = pst_target_open_core(core_path, options, &target);
+    if (error)
+        fail_msg("%s", pst_error_get_message(error));
+    return target;
+}
+
+/* Writes the core and opens it. */
+static struct pst_target *open_core(struct core_file *core)
+{
+    core_file_write(core, core_path);
+    return open_with(NULL);
+}
+
+static void expect_no_errors(const struct pst_target *target)
+{
+    const pst_error *error = pst_target_get_errors(target);
+    if (error)
+        fail_msg("%s", pst_error_get_message(error));
+}
+
+/* The only error, and what it says. */
+static void expect_one_error(const struct pst_target *target, const char *part)
+{
+    const pst_error *error = pst_target_get_errors(target);
+    assert_non_null(error);
+    if (!strstr(pst_error_get_message(error), part))
+        fail_msg("no \"%s\" in: %s", part, pst_error_get_message(error));
+    if (pst_error_get_next(error))
+        fail_msg("one more: %s", pst_error_get_message(pst_error_get_next(error)));
+}
+
+static void expect_byte(struct pst_target *target, pst_addr address, uint8_t expected)
+{
+    uint8_t byte;
+    pst_error *error = memory_read(target->memory, address, &byte, 1);
+    if (error)
+        fail_msg("%s", pst_error_get_message(error));
+    assert_int_equal(byte, expected);
+}
+
+static void expect_unreadable(struct pst_target *target, pst_addr address, const char *why)
+{
+    uint8_t byte;
+    pst_error *error = memory_read(target->memory, address, &byte, 1);
+    assert_non_null(error);
+    if (!strstr(pst_error_get_message(error), why))
+        fail_msg("no \"%s\" in: %s", why, pst_error_get_message(error));
+    pst_error_free(error);
+}
+
+static void expect_refused(const char *path, pst_error_code code, const char *message, const char *hint)
+{
+    struct pst_target *target;
+    pst_error *error = pst_target_open_core(path, NULL, &target);
+    assert_non_null(error);
+    assert_null(target);
+    if (!strstr(pst_error_get_message(error), message))
+        fail_msg("no \"%s\" in: %s", message, pst_error_get_message(error));
+    assert_int_equal(pst_error_get_code(error), code);
+    if (hint) {
+        assert_non_null(pst_error_get_hint(error));
+        assert_non_null(strstr(pst_error_get_hint(error), hint));
+    }
+    pst_error_free(error);
+}
+
+/* What the kernel writes first of a process with one thread. */
+static struct core_file begin_kernel_core(int signal, int code, uint64_t address)
+{
+    struct core_file core = core_file_begin(EM_X86_64);
+    core_file_note_prstatus(&core, 4711, signal, 0x1234);
+    core_file_note_prpsinfo(&core, 4711, "worker", "python -m  worker ");
+    core_file_note_siginfo(&core, signal, code, address);
+    return core;
+}
+
+/* Adds an image as the kernel's default filter leaves it: the first page alone, and what was written to. */
+static void add_image(struct core_file *core, const char *build_id, const char *path)
+{
+    static uint8_t image[IMAGE_FILE_SIZE];
+    image_file_fill(image, build_id);
+    core_file_load(core, image_address, PF_R, image, PAGE, PAGE);
+    core_file_load(core, image_address + PAGE, PF_R | PF_X, NULL, 0, PAGE);
+    core_file_load(core, image_address + 2 * PAGE, PF_R, NULL, 0, PAGE);
+    core_file_load(core, image_address + 4 * PAGE, PF_R, NULL, 0, PAGE);
+    core_file_load(core, image_address + 5 * PAGE, PF_R | PF_W, NULL, 0, PAGE);
+    core_file_map(core, image_address, PAGE, 0, path);
+    core_file_map(core, image_address + PAGE, PAGE, PAGE, path);
+    core_file_map(core, image_address + 2 * PAGE, PAGE, 2 * PAGE, path);
+    core_file_map(core, image_address + 4 * PAGE, PAGE, 3 * PAGE, path);
+    core_file_map(core, image_address + 5 * PAGE, PAGE, 4 * PAGE, path);
+}
+
+static void write_image(const char *path, const char *build_id)
+{
+    static uint8_t image[IMAGE_FILE_SIZE];
+    image_file_fill(image, build_id);
+    write_file(path, image, sizeof image);
+}
+
+/* ---- who and why ----------------------------------------------------------------------------------- */
+
+static void test_kernel_core(void **state)
+{
+    (void)state;
+    struct core_file core = begin_kernel_core(SIGSEGV, 1, 0xdead0);
+    core_file_map(&core, 0x400000, PAGE, 0, "/usr/bin/python3");
+    core_file_note_prstatus(&core, 4712, SIGSEGV, 0x5678);
+    struct pst_target *target = open_core(&core);
+    expect_no_errors(target);
+    assert_int_equal(target->kind, PST_TARGET_CORE);
+    assert_int_equal(target->pid, 4711);
+    assert_string_equal(pst_target_get_arch(target), "x86_64");
+    assert_string_equal(pst_target_get_path(target), core_path);
+    assert_int_equal(target->thread_count, 2);
+    assert_int_equal(target->threads[0].tid, 4711);
+    assert_true(target->threads[0].has_tls);
+    assert_int_equal(target->threads[0].tls, 0x1234);
+    assert_true(target->threads[0].has_name);
+    assert_string_equal(target->threads[0].name, "worker");
+    assert_int_equal(target->threads[1].inner_tid, 4712);
+    assert_int_equal(target->threads[1].tls, 0x5678);
+    assert_false(target->threads[1].has_name);
+    pst_signal signal;
+    assert_true(pst_target_get_signal(target, &signal));
+    assert_int_equal(signal.number, SIGSEGV);
+    assert_string_equal(signal.name, "SIGSEGV");
+    assert_int_equal(signal.code, 1);
+    assert_true(signal.has_address);
+    assert_int_equal(signal.address, 0xdead0);
+    /* No stack: what NT_PRPSINFO has. */
+    assert_string_equal(pst_target_get_argument(target, 1).data, "-m");
+    assert_null(pst_target_get_argument(target, 4).data);
+    pst_target_close(target);
+}
+
+static void test_leader_exited(void **state)
+{
+    (void)state;
+    struct core_file core = core_file_begin(EM_X86_64);
+    core_file_note_prstatus(&core, 4712, SIGABRT, 0);
+    core_file_note_prpsinfo(&core, 4711, "worker", "");
+    core_file_map(&core, 0x400000, PAGE, 0, "/usr/bin/python3");
+    struct pst_target *target = open_core(&core);
+    expect_no_errors(target);
+    assert_int_equal(target->pid, 4711);
+    assert_int_equal(target->thread_count, 1);
+    assert_false(target->threads[0].has_name);
+    assert_null(pst_target_get_argument(target, 0).data);
+    pst_target_close(target);
+}
+
+/* gdb begins with NT_PRPSINFO and has an NT_SIGINFO for each thread. */
+static void test_debugger_core(void **state)
+{
+    static const struct {
+        int signal, siginfo;
+        bool is_crash;
+    } cases[] = { { 0, SIGSTOP, false },      { SIGTRAP, SIGTRAP, false }, { SIGSTOP, SIGSTOP, false },
+                  { SIGINT, SIGINT, false }, { SIGSEGV, SIGSEGV, true },  { SIGTRAP, 0, false } };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct core_file core = core_file_begin(EM_X86_64);
+        core_file_note_prpsinfo(&core, 4711, "python3.12", "");
+        core_file_note_prstatus(&core, 4711, cases[i].signal, 0);
+        if (cases[i].siginfo)
+            core_file_note_siginfo(&core, cases[i].siginfo, 1, 0x1000);
+        core_file_note_prstatus(&core, 4712, 0, 0);
+        core_file_note_siginfo(&core, SIGSTOP, 0x80, 0x2000);
+        struct pst_target *target = open_core(&core);
+        pst_signal signal;
+        assert_int_equal(pst_target_get_signal(target, &signal), cases[i].is_crash);
+        assert_false(target->threads[0].has_name);
+        if (cases[i].is_crash)
+            assert_int_equal(signal.address, 0x1000);
+        pst_target_close(target);
+    }
+}
+
+static void test_signal_address(void **state)
+{
+    static const struct {
+        int signal, code;
+        bool has_address;
+    } cases[] = { { SIGSEGV, 2, true },   { SIGBUS, 3, true },      { SIGFPE, 1, true },  { SIGILL, 2, true },
+                  { SIGTRAP, 1, true },   { SIGSEGV, 0x80, false }, { SIGSEGV, 0, false }, { SIGSEGV, -6, false },
+                  { SIGABRT, -6, false }, { SIGQUIT, 0, false } };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct core_file core = begin_kernel_core(cases[i].signal, cases[i].code, 0x7777);
+        struct pst_target *target = open_core(&core);
+        pst_signal signal;
+        assert_true(pst_target_get_signal(target, &signal));
+        assert_int_equal(signal.number, cases[i].signal);
+        assert_int_equal(signal.code, cases[i].code);
+        assert_int_equal(signal.has_address, cases[i].has_address);
+        assert_int_equal(signal.address, cases[i].has_address ? 0x7777 : 0);
+        pst_target_close(target);
+    }
+}
+
+static void test_aarch64(void **state)
+{
+    static const uint8_t tls[16] = { 0x00, 0x10, 0x20 };
+    (void)state;
+    struct core_file core = core_file_begin(EM_AARCH64);
+    core_file_note_prstatus(&core, 1, SIGABRT, 0);
+    core_file_note(&core, "LINUX", 0x401, tls, sizeof tls);
+    core_file_note_prstatus(&core, 2, SIGABRT, 0);
+    struct pst_target *target = open_core(&core);
+    assert_string_equal(pst_target_get_arch(target), "aarch64");
+    assert_true(target->threads[0].has_tls);
+    assert_int_equal(target->threads[0].tls, 0x201000);
+    assert_false(target->threads[1].has_tls);
+    pst_target_close(target);
+}
+
+/* ---- the command line ------------------------------------------------------------------------------ */
+
+static void put_word(uint8_t *bytes, size_t index, uint64_t value)
+{
+    memcpy(bytes + index * 8, &value, 8);
+}
+
+/* argc, argv, envp (with a hole that unsetenv() left), the auxiliary vector, the random bytes, the strings. */
+static void test_arguments(void **state)
+{
+    static const char strings[] = "python\0-c\0print( 1 )\0\0A=1\0B=2\0C=3";
+    static uint8_t stack[2 * PAGE];
+    const pst_addr at = 0x7ffe00000000, text = at + 1024;
+    const uint64_t auxv[] = { AT_PAGESZ, 4096, AT_RANDOM, at + 512, AT_ENTRY, 0x400010, AT_EXECFN, text, AT_NULL, 0 };
+    const uint64_t words[] = { 0x55, 0, 3, 4, text, text + 7, text + 10, text + 21, 0, text + 22, text + 30, 0, 0 };
+    enum { WORD_COUNT = sizeof words / sizeof *words, AUXV_COUNT = sizeof auxv / sizeof *auxv };
+    (void)state;
+    for (size_t i = 0; i < WORD_COUNT; i++)
+        put_word(stack, i, words[i]);
+    for (size_t i = 0; i < AUXV_COUNT; i++)
+        put_word(stack, WORD_COUNT + i, auxv[i]);
+    memcpy(stack + 1024, strings, sizeof strings);
+
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    core_file_note_auxv(&core, auxv, AUXV_COUNT);
+    core_file_map(&core, 0x400000, PAGE, 0, "/opt/bin/python3 (deleted)");
+    core_file_load(&core, at, PF_R | PF_W, stack, sizeof stack, sizeof stack);
+    struct pst_target *target = open_core(&core);
+    expect_no_errors(target);
+    assert_string_equal(pst_target_get_executable(target), "/opt/bin/python3");
+    assert_true(target_find_segment(target, 0x400000)->deleted);
+    assert_int_equal(target->arguments_size, 22);
+    assert_memory_equal(target->arguments, strings, 22);
+    assert_int_equal(pst_target_get_argument(target, 3).size, 0);
+    assert_non_null(pst_target_get_argument(target, 3).data);
+    assert_null(pst_target_get_argument(target, 4).data);
+    pst_target_close(target);
+}
+
+/* ---- memory ---------------------------------------------------------------------------------------- */
+
+static void test_memory(void **state)
+{
+    (void)state;
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    core_file_map(&core, 0x400000, PAGE, 0, "/usr/bin/python3");
+    core_file_load(&core, 0xffffffffff600000, PF_X, page_data, PAGE, PAGE);
+    core_file_load(&core, data_address, PF_R | PF_W, page_data, PAGE, 3 * PAGE);
+    core_file_load(&core, data_address + 3 * PAGE, PF_R, page_data, 100, PAGE);
+    core_file_load(&core, data_address + 4 * PAGE + 16, PF_R, page_data, 100, 100);
+    struct pst_target *target = open_core(&core);
+    assert_int_equal(target->segment_count, 5);
+    expect_byte(target, data_address, 't');
+    expect_byte(target, 0xffffffffff600000, 't');
+    /* p_filesz < p_memsz: not there, never zero. */
+    expect_unreadable(target, data_address + PAGE, "not in the core");
+    expect_byte(target, data_address + 3 * PAGE + 99, 0);
+    expect_unreadable(target, data_address + 3 * PAGE + 100, "not in the core");
+    expect_unreadable(target, data_address + 4 * PAGE + 15, "not in the core");
+    expect_byte(target, data_address + 4 * PAGE + 16, 't');
+    expect_unreadable(target, data_address - 1, "not in the core");
+    expect_no_errors(target);
+    pst_target_close(target);
+}
+
+static void test_many_pages(void **state)
+{
+    enum { COUNT = 600 };
+    static uint8_t bytes[COUNT * PAGE];
+    static pst_addr addresses[COUNT];
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        memset(bytes + i * PAGE, (int)(i % 251), PAGE);
+        addresses[i] = data_address + (i * 7 % COUNT) * PAGE;
+    }
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    core_file_load(&core, data_address, PF_R, bytes, sizeof bytes, sizeof bytes);
+    struct pst_target *target = open_core(&core);
+    memory_prefetch(target->memory, addresses, COUNT);
+    for (size_t i = 0; i < COUNT; i++)
+        expect_byte(target, data_address + i * PAGE + 5, (uint8_t)(i % 251));
+    assert_int_equal(memory_get_statistics(target->memory).read_count, 1);
+    pst_target_close(target);
+}
+
+static void test_truncated(void **state)
+{
+    (void)state;
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    core_file_map(&core, 0x400000, PAGE, 0, "/usr/bin/python3");
+    core_file_load(&core, data_address, PF_R | PF_W, page_data, PAGE, PAGE);
+    core_file_load(&core, data_address + PAGE, PF_R | PF_W, page_data, PAGE, PAGE);
+    core_file_load(&core, data_address + 2 * PAGE, PF_R | PF_W, page_data, PAGE, PAGE);
+    core_file_write(&core, core_path);
+    struct stat status;
+    assert_int_equal(stat(core_path, &status), 0);
+    assert_int_equal(truncate(core_path, status.st_size - PAGE - 100), 0);
+    struct pst_target *target = open_with(NULL);
+    expect_one_error(target, "the core is truncated: 4196 of its ");
+    expect_byte(target, data_address + PAGE + PAGE - 101, 0);
+    expect_unreadable(target, data_address + PAGE + PAGE - 100, "the core is truncated there");
+    expect_unreadable(target, data_address + 2 * PAGE, "the core is truncated there");
+    pst_target_close(target);
+
+    assert_int_equal(truncate(core_path, 150), 0);
+    expect_refused(core_path, PST_ERROR_NOT_CORE, "is truncated: it ends after 150 bytes", NULL);
+    assert_int_equal(truncate(core_path, 20), 0);
+    expect_refused(core_path, PST_ERROR_NOT_CORE, "is cut off after 20 bytes", NULL);
+}
+
+/* The rest of the file goes while it is being read. */
+static void test_shrinking(void **state)
+{
+    (void)state;
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    core_file_load(&core, data_address, PF_R | PF_W, page_data, PAGE, PAGE);
+    struct pst_target *target = open_core(&core);
+    assert_int_equal(truncate(core_path, 100), 0);
+    expect_unreadable(target, data_address, "the core is truncated there");
+    pst_target_close(target);
+}
+
+static void test_hostile_segments(void **state)
+{
+    (void)state;
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    core_file_map(&core, 0x400000, 2 * PAGE, 0, "/usr/bin/python3");
+    core_file_map(&core, 0x401000, 2 * PAGE, 0, "/usr/bin/other");
+    core_file_load(&core, data_address + PAGE, PF_R, page_data, PAGE, 2 * PAGE);
+    core_file_load(&core, data_address, PF_R, page_data, PAGE, 4 * PAGE);
+    core_file_load(&core, data_address, PF_R, page_data, PAGE, PAGE);
+    core_file_load(&core, 0xfffffffffffff000, PF_R, page_data, PAGE, UINT64_MAX);
+    core_file_load(&core, 0x500000, PF_R, NULL, 0, 0);
+    struct pst_target *target = open_core(&core);
+    for (size_t i = 0; i < target->segment_count; i++) {
+        assert_true(target->segments[i].start < target->segments[i].end);
+        assert_true(i == 0 || target->segments[i - 1].end <= target->segments[i].start);
+    }
+    expect_byte(target, data_address, 't');
+    expect_unreadable(target, data_address + PAGE, "not in the core");
+    expect_byte(target, 0xfffffffffffff000, 't');
+    const pst_error *error = pst_target_get_errors(target);
+    assert_non_null(strstr(pst_error_get_message(error), "2 of the core's 4 segments overlap"));
+    assert_non_null(strstr(pst_error_get_message(pst_error_get_next(error)), "1 of the 2 mapped files"));
+    pst_target_close(target);
+}
+
+static void test_many_program_headers(void **state)
+{
+    (void)state;
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    core.many_headers = true;
+    core_file_map(&core, 0x400000, PAGE, 0, "/usr/bin/python3");
+    core_file_load(&core, data_address, PF_R, page_data, PAGE, PAGE);
+    struct pst_target *target = open_core(&core);
+    expect_no_errors(target);
+    assert_int_equal(target->thread_count, 1);
+    expect_byte(target, data_address, 't');
+    pst_target_close(target);
+}
+
+/* ---- bytes out of files ---------------------------------------------------------------------------- */
+
+static struct pst_target *open_with_image(const char *core_id, const char *file_id)
+{
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    add_image(&core, core_id, image_path);
+    if (file_id)
+        write_image(image_path, file_id[0] ? file_id : NULL);
+    else
+        remove(image_path);
+    return open_core(&core);
+}
+
+static void test_image(void **state)
+{
+    (void)state;
+    struct pst_target *target = open_with_image("twenty bytes of SHA1", "twenty bytes of SHA1");
+    int fd;
+    expect_byte(target, image_address + PAGE, 16);
+    expect_byte(target, image_address + 3 * PAGE - 1, 32);
+    expect_unreadable(target, image_address + 3 * PAGE, "not in the core");
+    /* Read-only in the end, but the loader wrote to it. */
+    expect_unreadable(target, image_address + 4 * PAGE, "before the program ran");
+    expect_unreadable(target, image_address + 5 * PAGE, "before the program ran");
+    expect_no_errors(target);
+    const struct segment *segment = target_find_segment(target, image_address);
+    assert_null(target->operations->open_file(target, segment->path, segment, &fd));
+    assert_true(fd >= 0);
+    close(fd);
+    assert_null(target->operations->open_file(target, image_path, NULL, &fd));
+    assert_true(fd >= 0);
+    close(fd);
+    /* There, but the core does not name it. */
+    assert_null(target->operations->open_file(target, core_path, NULL, &fd));
+    assert_int_equal(fd, -1);
+    pst_target_close(target);
+}
+
+static void test_other_build(void **state)
+{
+    (void)state;
+    struct pst_target *target = open_with_image("\x01\x23", "\x45\x67");
+    int fd;
+    expect_no_errors(target);
+    expect_unreadable(target, image_address + PAGE, "libimage.so is another build (build-id 4567, the core has 0123)");
+    expect_unreadable(target, image_address + 2 * PAGE, "another build");
+    expect_byte(target, image_address, 0x7f);
+    expect_one_error(target, "libimage.so is another build (build-id 4567, the core has 0123): not used");
+    assert_null(target->operations->open_file(target, image_path, NULL, &fd));
+    assert_int_equal(fd, -1);
+    pst_target_close(target);
+
+    target = open_with_image("\x01\x23", "");
+    expect_unreadable(target, image_address + PAGE, "another build (build-id none, the core has 0123)");
+    pst_target_close(target);
+    target = open_with_image(NULL, "\x01\x23");
+    expect_unreadable(target, image_address + PAGE, "another build (build-id 0123, the core has none)");
+    pst_target_close(target);
+}
+
+static void test_no_build_id(void **state)
+{
+    (void)state;
+    struct pst_target *target = open_with_image(NULL, "");
+    expect_byte(target, image_address + PAGE, 16);
+    expect_no_errors(target);
+    pst_target_close(target);
+
+    static uint8_t image[IMAGE_FILE_SIZE];
+    image_file_fill(image, NULL);
+    image[4000] = 1;
+    write_file(image_path, image, sizeof image);
+    target = open_with(NULL);
+    expect_unreadable(target, image_address + PAGE, "its first page differs");
+    pst_target_close(target);
+}
+
+static void test_missing_file(void **state)
+{
+    (void)state;
+    struct pst_target *target = open_with_image("\x01\x23", NULL);
+    expect_unreadable(target, image_address + PAGE, "libimage.so can't be opened: No such file");
+    expect_byte(target, image_address, 0x7f);
+    expect_no_errors(target);
+    pst_target_close(target);
+}
+
+/* Neither is opened: a FIFO would wait for ever, a device might act. */
+static void test_special_files(void **state)
+{
+    char fifo[128];
+    const char *const paths[] = { fifo, "/dev/null", "/proc/self/maps", "relative", "", folder };
+    (void)state;
+    snprintf(fifo, sizeof fifo, "%s/fifo", folder);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+        add_image(&core, "\x01\x23", paths[i]);
+        struct pst_target *target = open_core(&core);
+        expect_unreadable(target, image_address + PAGE, "it is no regular file");
+        pst_target_close(target);
+    }
+    expect_refused(fifo, PST_ERROR_NOT_CORE, "is a pipe", "to a file first");
+}
+
+static void test_header_not_dumped(void **state)
+{
+    (void)state;
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    core_file_load(&core, image_address, PF_R, NULL, 0, PAGE);
+    core_file_load(&core, image_address + PAGE, PF_R | PF_X, NULL, 0, PAGE);
+    core_file_map(&core, image_address, PAGE, 0, image_path);
+    core_file_map(&core, image_address + PAGE, PAGE, PAGE, image_path);
+    write_image(image_path, "\x01\x23");
+    struct pst_target *target = open_core(&core);
+    expect_unreadable(target, image_address + PAGE, "can't be told from another build");
+    pst_target_close(target);
+}
+
+/* gcore leaves whole mappings out. */
+static void test_mapping_without_segment(void **state)
+{
+    (void)state;
+    static uint8_t image[IMAGE_FILE_SIZE];
+    image_file_fill(image, "\x01\x23");
+    write_file(image_path, image, sizeof image);
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    core_file_load(&core, image_address, PF_R, image, PAGE, PAGE);
+    core_file_map(&core, image_address, PAGE, 0, image_path);
+    core_file_map(&core, image_address + PAGE, 2 * PAGE, PAGE, image_path);
+    core_file_map(&core, image_address + 4 * PAGE, 2 * PAGE, 3 * PAGE, image_path);
+    struct pst_target *target = open_core(&core);
+    assert_int_equal(target->segment_count, 3);
+    expect_byte(target, image_address + PAGE, 16);
+    expect_byte(target, image_address + 2 * PAGE, 32);
+    expect_unreadable(target, image_address + 4 * PAGE, "before the program ran");
+    pst_target_close(target);
+}
+
+static void test_wanted_executable(void **state)
+{
+    char other[128];
+    const uint64_t auxv[] = { AT_PHDR, image_address + 64, AT_NULL, 0 };
+    pst_target_options options = { .size = sizeof options, .executable = other };
+    (void)state;
+    snprintf(other, sizeof other, "%s/libimage.so.new", folder);
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    add_image(&core, "\x01\x23", image_path);
+    core_file_note_auxv(&core, auxv, sizeof auxv / sizeof *auxv);
+    core_file_write(&core, core_path);
+
+    remove(image_path);
+    write_image(other, "\x01\x23");
+    struct pst_target *target = open_with(&options);
+    expect_no_errors(target);
+    assert_string_equal(pst_target_get_executable(target), image_path);
+    expect_byte(target, image_address + PAGE, 16);
+    pst_target_close(target);
+
+    write_image(other, "\x45\x67");
+    target = open_with(&options);
+    expect_one_error(target, "libimage.so.new is another build (build-id 4567, the core has 0123)");
+    expect_unreadable(target, image_address + PAGE, "libimage.so can't be opened");
+    pst_target_close(target);
+
+    remove(other);
+    target = open_with(&options);
+    expect_one_error(target, "libimage.so.new can't be opened");
+    pst_target_close(target);
+}
+
+static void test_sysroot(void **state)
+{
+    char root[128], path[192];
+    pst_target_options options = { .size = sizeof options, .sysroot = root };
+    int fd;
+    (void)state;
+    snprintf(root, sizeof root, "%s/root", folder);
+    assert_int_equal(mkdir(root, 0700), 0);
+    write_image(image_path, "\x01\x23"); /* outside */
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    add_image(&core, "\x01\x23", "/../link");
+    core_file_write(&core, core_path);
+
+    snprintf(path, sizeof path, "%s/link", root);
+    assert_int_equal(symlink("../../../../libimage.so", path), 0);
+    struct pst_target *target = open_with(&options);
+    expect_unreadable(target, image_address + PAGE, "/root/../link can't be opened");
+    pst_target_close(target);
+
+    snprintf(path, sizeof path, "%s/libimage.so", root);
+    write_image(path, "\x01\x23");
+    snprintf(path, sizeof path, "%s/source.py", root);
+    write_file(path, "pass\n", 5);
+    target = open_with(&options);
+    expect_byte(target, image_address + PAGE, 16);
+    assert_null(target->operations->open_file(target, "/source.py", NULL, &fd));
+    assert_true(fd >= 0);
+    close(fd);
+    assert_null(target->operations->open_file(target, image_path, NULL, &fd));
+    assert_int_equal(fd, -1);
+    pst_target_close(target);
+
+    snprintf(root, sizeof root, "%s/nowhere", folder);
+    pst_error *error = pst_target_open_core(core_path, &options, &target);
+    assert_int_equal(pst_error_get_code(error), PST_ERROR_OPEN);
+    pst_error_free(error);
+}
+
+/* ---- what is no core ------------------------------------------------------------------------------- */
+
+static void test_no_core(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *message, *hint;
+    } cases[] = {
+        { "", 0, "is empty", "ulimit" },
+        { "4711\n", 5, "is no ELF core file", "process id" },
+        { "\x7f" "EL", 3, "is cut off after 3 bytes", NULL },
+        { "\x1f\x8b\x08", 3, "is compressed (gzip)", "gzip -dc" },
+        { "\x28\xb5\x2f\xfd", 4, "is compressed (zstd)", "zstd -dc" },
+        { "\xfd" "7zXZ", 6, "is compressed (xz)", "xz -dc" },
+        { "\x04\x22\x4d\x18", 4, "is compressed (lz4)", "lz4 -dc" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_file(core_path, cases[i].bytes, cases[i].size);
+        expect_refused(core_path, PST_ERROR_NOT_CORE, cases[i].message, cases[i].hint);
+    }
+    expect_refused(folder, PST_ERROR_NOT_CORE, "is a directory", NULL);
+    expect_refused("/nowhere/core", PST_ERROR_OPEN, "No such file", NULL);
+    write_image(image_path, NULL);
+    expect_refused(image_path, PST_ERROR_NOT_CORE, "not a core", "the core comes first");
+}
+
+static void test_other_machines(void **state)
+{
+    static const struct {
+        size_t offset;
+        char value;
+        pst_error_code code;
+        const char *message;
+    } cases[] = {
+        { EI_CLASS, ELFCLASS32, PST_ERROR_UNSUPPORTED, "32-bit" },
+        { EI_DATA, ELFDATA2MSB, PST_ERROR_UNSUPPORTED, "big-endian" },
+        { 18, EM_RISCV & 0xff, PST_ERROR_UNSUPPORTED, "machine 243" },
+        { 16, ET_REL, PST_ERROR_NOT_CORE, "its type is 1" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+        core_file_write(&core, core_path);
+        int fd = open(core_path, O_WRONLY);
+        assert_int_equal(pwrite(fd, &cases[i].value, 1, (off_t)cases[i].offset), 1);
+        close(fd);
+        expect_refused(core_path, cases[i].code, cases[i].message, NULL);
+    }
+}
+
+/* A core without notes is still memory. */
+static void test_no_notes(void **state)
+{
+    (void)state;
+    struct core_file core = core_file_begin(EM_X86_64);
+    core_file_load(&core, data_address, PF_R, page_data, PAGE, PAGE);
+    struct pst_target *target = open_core(&core);
+    expect_byte(target, data_address, 't');
+    assert_int_equal(target->thread_count, 0);
+    assert_int_equal(target->pid, 0);
+    assert_null(pst_target_get_executable(target));
+    const pst_error *error = pst_target_get_errors(target);
+    assert_non_null(strstr(pst_error_get_message(error), "no thread"));
+    assert_non_null(strstr(pst_error_get_message(pst_error_get_next(error)), "which files were mapped"));
+    pst_target_close(target);
+}
+
+/* ---- damage ---------------------------------------------------------------------------------------- */
+
+static void read_everything(struct pst_target *target)
+{
+    for (size_t i = 0; i < target->segment_count; i++) {
+        const struct segment *segment = &target->segments[i];
+        const pst_addr addresses[] = { segment->start, segment->start / 2 + segment->end / 2, segment->end - 1 };
+        for (size_t j = 0; j < 3; j++) {
+            uint8_t byte;
+            pst_error_free(memory_read(target->memory, addresses[j], &byte, 1));
+        }
+    }
+}
+
+/* Each byte of headers and notes in turn is spoilt: nothing but errors may come of it. */
+static void test_damaged(void **state)
+{
+    static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
+    const uint64_t auxv[] = { AT_PHDR, image_address + 64, AT_RANDOM, data_address + 2048, AT_NULL, 0 };
+    (void)state;
+    struct core_file core = begin_kernel_core(SIGSEGV, 1, 0);
+    core_file_note_auxv(&core, auxv, sizeof auxv / sizeof *auxv);
+    core_file_load(&core, data_address, PF_R | PF_W, page_data, PAGE, PAGE);
+    add_image(&core, "\x01\x23", image_path);
+    write_image(image_path, "\x01\x23");
+    core_file_write(&core, core_path);
+    struct stat status;
+    assert_int_equal(stat(core_path, &status), 0);
+    int fd = open(core_path, O_RDWR | O_CLOEXEC);
+    for (off_t at = 0; at < 2 * PAGE && at < status.st_size; at++) {
+        uint8_t was;
+        assert_int_equal(pread(fd, &was, 1, at), 1);
+        if (was == 0 && at % 5 != 0)
+            continue;
+        for (size_t i = 0; i < sizeof values; i++) {
+            struct pst_target *target;
+            assert_int_equal(pwrite(fd, &values[i], 1, at), 1);
+            pst_error *error = pst_target_open_core(core_path, NULL, &target);
+            if (!error)
+                read_everything(target);
+            pst_error_free(error);
+            pst_target_close(target);
+        }
+        assert_int_equal(pwrite(fd, &was, 1, at), 1);
+    }
+    close(fd);
+}
+
+int main(void)
+{
+#define TEST(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+    const struct CMUnitTest tests[] = {
+        TEST(test_kernel_core),      TEST(test_leader_exited),      TEST(test_debugger_core),
+        TEST(test_signal_address),   TEST(test_aarch64),            TEST(test_arguments),
+        TEST(test_memory),           TEST(test_many_pages),         TEST(test_truncated),
+        TEST(test_shrinking),        TEST(test_hostile_segments),   TEST(test_many_program_headers),
+        TEST(test_image),            TEST(test_other_build),        TEST(test_no_build_id),
+        TEST(test_missing_file),     TEST(test_special_files),      TEST(test_header_not_dumped),
+        TEST(test_mapping_without_segment), TEST(test_wanted_executable), TEST(test_sysroot),
+        TEST(test_no_core),          TEST(test_other_machines),     TEST(test_no_notes),
+        TEST(test_damaged),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

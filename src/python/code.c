@@ -69,8 +69,7 @@ static void read_text(struct walk *walk, struct code *code, enum field field, ps
     pst_error *error = field_address(python, code->address, field, &object);
     if (!error)
         error = string_read(python, &walk->snapshot->arena, object, text);
-    if (error)
-        error_list_add(&code->errors, error_of_field(error, field_get_name(field), "the code object"));
+    error_list_add(&code->errors, error_in(error, "%s", field_get_name(field)));
 }
 
 /* Bytes of co_code: 3.11+ the object's own tail, before a bytes object (2.7: str). */
@@ -127,8 +126,8 @@ static void decode(struct walk *walk, struct code *code)
     read_text(walk, code, F(PyCodeObject_co_name), &code->name);
     read_text(walk, code, F(PyCodeObject_co_qualname), &code->qualname);
     read_text(walk, code, F(PyCodeObject_co_filename), &code->filename);
-    error_list_add(&code->errors, error_in(read_code_size(walk->python, code), "co_code"));
-    error_list_add(&code->errors, error_in(read_line_table(walk, code), "line table"));
+    error_list_add(&code->errors, error_in(read_code_size(walk->python, code), "PyCodeObject.co_code"));
+    error_list_add(&code->errors, error_in(read_line_table(walk, code), "the line table"));
 }
 
 pst_error *code_get(struct walk *walk, pst_addr address, struct code **result)

@@ -36,19 +36,27 @@ static pst_error *detect_unicode_unit(struct python *python)
     return NULL;
 }
 
+static pst_error *settle(struct python *python)
+{
+    return layout_settle(python->target, &python->location, &python->version, &python->layout,
+                         python->layout_sources);
+}
+
 static pst_error *open_python(struct python *python)
 {
     struct pst_target *target = python->target;
     TRY(locate_interpreter(target, &python->location));
     TRY(version_detect(target, &python->location, &python->version));
-    TRY(layout_settle(target, &python->location, &python->version, &python->layout, python->layout_sources));
+    TRY(settle(python));
     if (python_is_2(python))
         TRY(detect_unicode_unit(python));
     if (!python->location.runtime && !python->location.interp_head)
         TRY(interpreter_search_head(python, &python->location.interp_head));
-    if (!python->version.hexversion)
-        error_list_add(&target->errors, error_in(read_hexversion(python), "the version"));
-    return NULL;
+    if (python->version.hexversion)
+        return NULL;
+    error_list_add(&target->errors, error_in(read_hexversion(python), "the version"));
+    /* Now that the exact version is known: some offsets moved within 3.7, and a pre-release is refused. */
+    return python->version.hexversion ? settle(python) : NULL;
 }
 
 static void close_python(struct python *python)

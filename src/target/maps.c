@@ -48,16 +48,18 @@ static bool take_number(struct line *line, unsigned base, uint64_t *value)
 static bool parse_line(struct line *line, struct segment *segment)
 {
     uint64_t major_number, minor_number;
-    if (!take_number(line, 16, &segment->start) || !take_char(line, '-') || !take_number(line, 16, &segment->end) ||
-        !take_char(line, ' ') || segment->start >= segment->end || line->end - line->at < 5)
+    if (!take_number(line, 16, &segment->start) || !take_char(line, '-') ||
+        !take_number(line, 16, &segment->end) || !take_char(line, ' ') || segment->start >= segment->end ||
+        line->end - line->at < 5)
         return false;
     segment->readable = line->at[0] == 'r';
     segment->writable = line->at[1] == 'w';
     segment->executable = line->at[2] == 'x';
     line->at += 4;
     if (!take_char(line, ' ') || !take_number(line, 16, &segment->file_offset) || !take_char(line, ' ') ||
-        !take_number(line, 16, &major_number) || !take_char(line, ':') || !take_number(line, 16, &minor_number) ||
-        !take_char(line, ' ') || !take_number(line, 10, &segment->inode))
+        !take_number(line, 16, &major_number) || !take_char(line, ':') ||
+        !take_number(line, 16, &minor_number) || !take_char(line, ' ') ||
+        !take_number(line, 10, &segment->inode))
         return false;
     segment->device = makedev((unsigned)major_number, (unsigned)minor_number);
     while (take_char(line, ' '))
@@ -127,9 +129,9 @@ pst_error *maps_parse(char *text, size_t size, const char *root, struct segment 
         char *stop = memchr(at, '\n', (size_t)(end - at));
         stop = stop ? stop : end;
         next = stop + 1;
-        struct line line = {at, stop};
+        struct line line = { at, stop };
         struct segment *segment = &segments[*count];
-        *segment = (struct segment){0};
+        *segment = (struct segment){ 0 };
         if (!parse_line(&line, segment) || segment->start < previous_end)
             continue;
         *stop = '\0';

@@ -41,7 +41,7 @@ static void stat_set(struct proc_stat *stat, int field, uint64_t value)
 
 bool proc_stat_parse(const char *text, size_t size, struct proc_stat *stat)
 {
-    *stat = (struct proc_stat){0};
+    *stat = (struct proc_stat){ 0 };
     const char *end = text + size;
     const char *open = memchr(text, '(', size), *close = memrchr(text, ')', size);
     if (!open || !close || close < open || end - close < 3)
@@ -129,7 +129,8 @@ int proc_read_link(int directory, const char *path, char **link)
     return *link ? 0 : ENOMEM;
 }
 
-size_t proc_status_numbers(const char *status, const char *field, unsigned base, uint64_t *numbers, size_t max)
+size_t proc_status_numbers(const char *status, const char *field, unsigned base, uint64_t *numbers,
+                           size_t max)
 {
     /* "Name:" is the first line and has its line ends escaped, so that a line can't be forged. */
     size_t field_size = strlen(field);

@@ -6,12 +6,12 @@
 
 /* What is wanted of /proc/PID/stat. */
 struct proc_stat {
-    char name[17];          /* "comm", cut at 16 bytes */
-    char state;             /* 'R', 'S', 'D', 'T', 't', 'Z' … */
+    char name[17]; /* "comm", cut at 16 bytes */
+    char state;    /* 'R', 'S', 'D', 'T', 't', 'Z' … */
     pid_t parent;
     bool kernel_thread;
-    uint64_t start_ticks;   /* since boot */
-    uint64_t stack_start;   /* changes with every execve; 0 or 1: not shown */
+    uint64_t start_ticks; /* since boot */
+    uint64_t stack_start; /* changes with every execve; 0 or 1: not shown */
 };
 
 /* false: it is no such text. `text` need not end in a NUL. The name may hold anything, ')' and line ends too. */
@@ -28,6 +28,7 @@ int proc_read_file(int directory, const char *path, size_t limit, char **data, s
 int proc_read_link(int directory, const char *path, char **link);
 
 /* The first line's numbers of a field of /proc/…/status ("NSpid:"): at most `max`; returns how many there are. */
-size_t proc_status_numbers(const char *status, const char *field, unsigned base, uint64_t *numbers, size_t max);
+size_t proc_status_numbers(const char *status, const char *field, unsigned base, uint64_t *numbers,
+                           size_t max);
 
 #endif

@@ -21,7 +21,7 @@ enum {
     MAX_ARGUMENTS_SIZE = 8 << 20, /* the kernel's own limit is 6 MiB */
     MAX_STATUS_SIZE = 1 << 20,
     MAX_BATCH = IOV_MAX,
-    MAX_READER_CHANGES = 8,       /* in one call: threads that end one after the other */
+    MAX_READER_CHANGES = 8, /* in one call: threads that end one after the other */
 };
 
 uint64_t process_now_ns(void)
@@ -58,7 +58,8 @@ static void fail_page(const struct process *process, struct memory_page *page, i
 
 /* One call for up to MAX_BATCH stretches of pages, which neighbours share. Returns how many of the pages were read;
  * if not all, errno says why not the next one. *tried: how many were asked for. */
-static size_t read_batch(const struct process *process, struct memory_page *const *pages, size_t count, size_t *tried)
+static size_t read_batch(const struct process *process, struct memory_page *const *pages, size_t count,
+                         size_t *tried)
 {
     struct iovec local[MAX_BATCH], remote[MAX_BATCH];
     size_t local_count = 0, remote_count = 0, i;
@@ -70,11 +71,11 @@ static size_t read_batch(const struct process *process, struct memory_page *cons
         if (same_remote)
             remote[remote_count - 1].iov_len += MEMORY_PAGE_SIZE;
         else
-            remote[remote_count++] = (struct iovec){(void *)(uintptr_t)pages[i]->address, MEMORY_PAGE_SIZE};
+            remote[remote_count++] = (struct iovec){ (void *)(uintptr_t)pages[i]->address, MEMORY_PAGE_SIZE };
         if (same_local)
             local[local_count - 1].iov_len += MEMORY_PAGE_SIZE;
         else
-            local[local_count++] = (struct iovec){pages[i]->bytes, MEMORY_PAGE_SIZE};
+            local[local_count++] = (struct iovec){ pages[i]->bytes, MEMORY_PAGE_SIZE };
     }
     *tried = i;
     ssize_t got = process_vm_readv(process->reader, local, local_count, remote, remote_count, 0);
@@ -165,11 +166,13 @@ static pst_error *unreadable(const struct process *process, int errnum, const ch
 static pst_error *not_found(pid_t pid, int errnum)
 {
     if (access("/proc/self/stat", R_OK) != 0)
-        return error_hint(error_system(PST_ERROR_SYSTEM, errno, "cannot read /proc"), "mount it: mount -t proc proc /proc");
+        return error_hint(error_system(PST_ERROR_SYSTEM, errno, "cannot read /proc"),
+                          "mount it: mount -t proc proc /proc");
     if (errnum != ENOENT && errnum != ESRCH)
         return error_system(PST_ERROR_SYSTEM, errnum, "cannot open /proc/%d", pid);
     if (kill(pid, 0) == 0 || errno == EPERM)
-        return error_hint(error_new(PST_ERROR_PERMISSION, "process %d exists, but /proc is mounted with hidepid and hides it", pid),
+        return error_hint(error_new(PST_ERROR_PERMISSION,
+                                    "process %d exists, but /proc is mounted with hidepid and hides it", pid),
                           "run it as root: sudo pystander …");
     return error_new(PST_ERROR_OPEN, "no such process: %d", pid);
 }
@@ -184,8 +187,9 @@ static pst_error *check_own_proc(void)
     name[size] = '\0';
     if (strtol(name, NULL, 10) == getpid())
         return NULL;
-    return error_hint(error_new(PST_ERROR_SYSTEM, "/proc shows another PID namespace than this process is in"),
-                      "run it outside of the container, or mount the container's own /proc");
+    return error_hint(
+        error_new(PST_ERROR_SYSTEM, "/proc shows another PID namespace than this process is in"),
+        "run it outside of the container, or mount the container's own /proc");
 }
 
 static int open_proc(pid_t pid)
@@ -245,8 +249,10 @@ static pst_error *leave_main_thread(struct process *process)
         return error_new(PST_ERROR_NOT_PYTHON, "process %d (%s) is a thread of the kernel", pid, stat.name);
     process->reader = process_find_live_thread(process);
     if (process->reader == 0 || process->reader == pid)
-        return error_hint(error_new(PST_ERROR_NOT_PYTHON, "process %d (%s) has exited and only waits for its parent, %d, "
-                                    "to take note (a zombie)", pid, stat.name, stat.parent),
+        return error_hint(error_new(PST_ERROR_NOT_PYTHON,
+                                    "process %d (%s) has exited and only waits for its parent, %d, "
+                                    "to take note (a zombie)",
+                                    pid, stat.name, stat.parent),
                           "look at its parent: pystander %d", stat.parent);
     process->memory_directory = open_proc(process->reader);
     if (process->memory_directory < 0) {
@@ -326,11 +332,14 @@ static pst_error *read_machine(struct process *process)
         return error_new(PST_ERROR_UNSUPPORTED, "%s is no ELF file", target->executable);
     target->machine = (uint16_t)(head[18] | head[19] << 8);
     if (head[EI_CLASS] != ELFCLASS64 || head[EI_DATA] != ELFDATA2LSB)
-        return error_new(PST_ERROR_UNSUPPORTED, "process %d is a %s program; only 64-bit little-endian ones can be read",
+        return error_new(PST_ERROR_UNSUPPORTED,
+                         "process %d is a %s program; only 64-bit little-endian ones can be read",
                          target->pid, head[EI_CLASS] != ELFCLASS64 ? "32-bit" : "big-endian");
     if (target->machine != EM_X86_64 && target->machine != EM_AARCH64)
-        return error_new(PST_ERROR_UNSUPPORTED, "process %d runs on a machine (ELF number %u) that is not supported: "
-                         "x86_64 and aarch64 are", target->pid, target->machine);
+        return error_new(PST_ERROR_UNSUPPORTED,
+                         "process %d runs on a machine (ELF number %u) that is not supported: "
+                         "x86_64 and aarch64 are",
+                         target->pid, target->machine);
     return NULL;
 }
 
@@ -367,7 +376,7 @@ static pst_error *open_process(struct process *process)
     struct pst_target *target = process->target;
     TRY(check_own_proc());
     TRY(open_directory(process));
-    TRY(memory_open((struct memory_source){process_read_pages, process}, &target->memory));
+    TRY(memory_open((struct memory_source){ process_read_pages, process }, &target->memory));
     TRY(read_root(process));
     TRY(read_maps(process));
     TRY(read_executable(process));
@@ -428,7 +437,8 @@ pst_error *pst_target_open_process(pid_t pid, const pst_target_options *options,
     if (pid <= 0)
         return error_new(PST_ERROR_USAGE, "%d is no process id", pid);
     if (pid == getpid())
-        return error_new(PST_ERROR_USAGE, "process %d is this very process: it can't stop itself to look", pid);
+        return error_new(PST_ERROR_USAGE, "process %d is this very process: it can't stop itself to look",
+                         pid);
     struct pst_target *target;
     TRY(target_new(PST_TARGET_PROCESS, options, &target));
     pst_error *error = process_new(target, pid);

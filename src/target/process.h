@@ -11,20 +11,20 @@ enum tracee_state {
     TRACEE_ATTACHED, /* attached, runs */
     TRACEE_ASKED,    /* attached and told to stop */
     TRACEE_STOPPED,
-    TRACEE_GONE,     /* it ended */
+    TRACEE_GONE, /* it ended */
 };
 
 struct tracee {
     pid_t tid;
     enum tracee_state state;
-    int signal;      /* to be handed on when it is released; 0: none */
+    int signal; /* to be handed on when it is released; 0: none */
 };
 
 /* Which files the target itself may read. */
 enum { FILE_RIGHTS_MAX_GROUPS = 256 }; /* more are not looked at */
 struct file_rights {
     bool known;
-    bool all;        /* it has the capability to read any */
+    bool all; /* it has the capability to read any */
     uid_t uid;
     gid_t gid, groups[FILE_RIGHTS_MAX_GROUPS];
     size_t group_count;
@@ -32,7 +32,7 @@ struct file_rights {
 
 struct process {
     struct pst_target *target;
-    int directory;        /* O_PATH of /proc/PID: its files are this process's or none, whoever gets the number next */
+    int directory; /* O_PATH of /proc/PID: its files are this process's or none, whoever gets the number next */
     int memory_directory; /* O_PATH of the /proc/TID whose exe, maps, root … serve: the same, unless the main
                            * thread has exited and others run */
     int task_directory;   /* /proc/PID/task; -1: not opened yet */
@@ -40,22 +40,22 @@ struct process {
     char *root;           /* how this process names that root: "/", or a folder that it was chroot'ed into */
     pid_t reader;         /* the thread whose number process_vm_readv() is given */
     int memory_file;      /* /proc/PID/mem, where process_vm_readv() is forbidden; -1: not opened */
-    uint64_t stack_start; /* of the main thread when the target was opened: shows an execve */
+    uint64_t stack_start;      /* of the main thread when the target was opened: shows an execve */
     uint64_t main_stack_start; /* the same as it was last seen */
     struct file_rights rights;
-    bool nested;          /* in a PID namespace other than ours */
-    bool own_child;       /* the main thread's exit is for our caller to wait for */
+    bool nested;    /* in a PID namespace other than ours */
+    bool own_child; /* the main thread's exit is for our caller to wait for */
 
-    struct tracee *tracees;     /* of the newest pause, in the order of target->threads */
+    struct tracee *tracees; /* of the newest pause, in the order of target->threads */
     size_t tracee_count;
-    struct tracee *leftovers;   /* of earlier pauses: still attached, since they would not stop */
+    struct tracee *leftovers; /* of earlier pauses: still attached, since they would not stop */
     size_t leftover_count;
-    uint64_t pause_start_ns;    /* CLOCK_MONOTONIC of the first stop; 0: not paused */
+    uint64_t pause_start_ns; /* CLOCK_MONOTONIC of the first stop; 0: not paused */
 };
 
 enum { PROCESS_NAME_SIZE = 32 }; /* "4294967295/stat" */
 
-uint64_t process_now_ns(void);   /* CLOCK_MONOTONIC */
+uint64_t process_now_ns(void); /* CLOCK_MONOTONIC */
 
 /* ---- process_threads.c ------------------------------------------------------------------------------- */
 
@@ -79,12 +79,14 @@ pst_error *process_read_tls(struct pst_target *target, struct target_thread *thr
 
 /* ---- process_file.c ---------------------------------------------------------------------------------- */
 
-pst_error *process_open_file(struct pst_target *target, const char *path, const struct segment *segment, int *fd);
+pst_error *process_open_file(struct pst_target *target, const char *path, const struct segment *segment,
+                             int *fd);
 
 /* ---- process_denied.c -------------------------------------------------------------------------------- */
 
 /* Why the kernel said `errnum` to `what` ("attach to thread 7"), as an error with a hint. `tid` is the
  * thread it was about; another tracer stands in the way of `attaching` only. */
-pst_error *process_denied(const struct process *process, pid_t tid, int errnum, const char *what, bool attaching);
+pst_error *process_denied(const struct process *process, pid_t tid, int errnum, const char *what,
+                          bool attaching);
 
 #endif

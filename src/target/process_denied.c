@@ -21,7 +21,7 @@ enum {
 /* What /proc/PID/status says that matters here. */
 struct credentials {
     uint64_t tracer;
-    uint64_t uids[4], gids[4];  /* real, effective, saved, of the file system */
+    uint64_t uids[4], gids[4]; /* real, effective, saved, of the file system */
     uint64_t permitted, effective, bounding;
     uint64_t seccomp;
 };
@@ -30,7 +30,7 @@ static bool read_credentials(int directory, struct credentials *credentials)
 {
     char *status;
     size_t size;
-    *credentials = (struct credentials){0};
+    *credentials = (struct credentials){ 0 };
     if (proc_read_file(directory, "status", MAX_STATUS_SIZE, &status, &size) != 0)
         return false;
     proc_status_numbers(status, "TracerPid:", 10, &credentials->tracer, 1);
@@ -98,12 +98,14 @@ static pst_error *hint_at_rights(pst_error *error, pid_t pid, const struct crede
 static pst_error *traced(const struct process *process, const char *what, int errnum, uint64_t tracer)
 {
     char path[PROCESS_NAME_SIZE];
-    struct proc_stat stat = {0};
+    struct proc_stat stat = { 0 };
     snprintf(path, sizeof path, "/proc/%" PRIu64 "/stat", tracer);
     if (proc_read_stat(AT_FDCWD, path, &stat) != 0)
         snprintf(stat.name, sizeof stat.name, "unknown");
-    return error_hint(error_system(PST_ERROR_PERMISSION, errnum, "cannot %s: process %d is being traced by process %" PRIu64
-                                   " (%s), and only one can trace it", what, process->target->pid, tracer, stat.name),
+    return error_hint(error_system(PST_ERROR_PERMISSION, errnum,
+                                   "cannot %s: process %d is being traced by process %" PRIu64
+                                   " (%s), and only one can trace it",
+                                   what, process->target->pid, tracer, stat.name),
                       "end that tracer, or read without stopping the process: --no-pause");
 }
 
@@ -113,15 +115,20 @@ static pst_error *other_owner(const struct process *process, const char *what, i
     pid_t pid = process->target->pid;
     pst_error *error;
     if (theirs->uids[0] != theirs->uids[1] || theirs->uids[0] != theirs->uids[2])
-        error = error_system(PST_ERROR_PERMISSION, errnum, "cannot %s: process %d runs set-user-ID (real user %" PRIu64
-                             ", effective %" PRIu64 "), and we are user %" PRIu64, what, pid, theirs->uids[0],
-                             theirs->uids[1], ours->uids[0]);
+        error = error_system(PST_ERROR_PERMISSION, errnum,
+                             "cannot %s: process %d runs set-user-ID (real user %" PRIu64
+                             ", effective %" PRIu64 "), and we are user %" PRIu64,
+                             what, pid, theirs->uids[0], theirs->uids[1], ours->uids[0]);
     else if (theirs->uids[0] != ours->uids[0])
-        error = error_system(PST_ERROR_PERMISSION, errnum, "cannot %s: process %d belongs to another user (user %" PRIu64
-                             ", we are user %" PRIu64 ")", what, pid, theirs->uids[0], ours->uids[0]);
+        error = error_system(PST_ERROR_PERMISSION, errnum,
+                             "cannot %s: process %d belongs to another user (user %" PRIu64
+                             ", we are user %" PRIu64 ")",
+                             what, pid, theirs->uids[0], ours->uids[0]);
     else
-        error = error_system(PST_ERROR_PERMISSION, errnum, "cannot %s: process %d runs with another group (group %" PRIu64
-                             ", ours is %" PRIu64 ")", what, pid, theirs->gids[1], ours->gids[0]);
+        error = error_system(PST_ERROR_PERMISSION, errnum,
+                             "cannot %s: process %d runs with another group (group %" PRIu64
+                             ", ours is %" PRIu64 ")",
+                             what, pid, theirs->gids[1], ours->gids[0]);
     if (ours->uids[0] == 0)
         return hint_at_rights(error, pid, ours);
     return error_hint(error, "run it as root (sudo pystander %d) or as that user", pid);
@@ -129,17 +136,23 @@ static pst_error *other_owner(const struct process *process, const char *what, i
 
 static pst_error *yama_forbids(const char *what, int errnum, int scope, pid_t pid)
 {
-    pst_error *error = error_system(PST_ERROR_PERMISSION, errnum, "cannot %s: Yama forbids it (kernel.yama.ptrace_scope is %d%s)",
-                                    what, scope, scope == 1   ? ": only a process's ancestors may trace it"
-                                                 : scope == 2 ? ": only root may trace"
-                                                              : ": nobody may trace");
+    pst_error *error = error_system(PST_ERROR_PERMISSION, errnum,
+                                    "cannot %s: Yama forbids it (kernel.yama.ptrace_scope is %d%s)", what,
+                                    scope,
+                                    scope == 1   ? ": only a process's ancestors may trace it"
+                                    : scope == 2 ? ": only root may trace"
+                                                 : ": nobody may trace");
     if (scope == 1)
-        return error_hint(error, "run it as root (sudo pystander %d; in a container: docker run --cap-add=SYS_PTRACE), "
-                                 "or allow it: sudo sysctl kernel.yama.ptrace_scope=0", pid);
+        return error_hint(
+            error,
+            "run it as root (sudo pystander %d; in a container: docker run --cap-add=SYS_PTRACE), "
+            "or allow it: sudo sysctl kernel.yama.ptrace_scope=0",
+            pid);
     if (scope == 2)
         return error_hint(error, "run it as root: sudo pystander %d", pid);
-    return error_hint(error, "this can't be undone before the next boot (then: sysctl kernel.yama.ptrace_scope=1); "
-                             "a core can still be looked at");
+    return error_hint(error,
+                      "this can't be undone before the next boot (then: sysctl kernel.yama.ptrace_scope=1); "
+                      "a core can still be looked at");
 }
 
 /* Of checks that CAP_SYS_PTRACE would have passed. */
@@ -151,13 +164,19 @@ static pst_error *explain_without_capability(const struct process *process, cons
     if (!same_owner(ours, theirs))
         return other_owner(process, what, errnum, ours, theirs);
     if (is_undumpable(process->directory, theirs))
-        return hint_at_rights(error_system(PST_ERROR_PERMISSION, errnum, "cannot %s: process %d is marked as not "
-                                           "dumpable (it called prctl(PR_SET_DUMPABLE), changed its user, or its "
-                                           "executable is not readable)", what, pid), pid, ours);
+        return hint_at_rights(
+            error_system(PST_ERROR_PERMISSION, errnum,
+                         "cannot %s: process %d is marked as not "
+                         "dumpable (it called prctl(PR_SET_DUMPABLE), changed its user, or its "
+                         "executable is not readable)",
+                         what, pid),
+            pid, ours);
     if (theirs->permitted & ~ours->permitted)
-        return hint_at_rights(error_system(PST_ERROR_PERMISSION, errnum, "cannot %s: process %d has capabilities "
-                                           "that we lack (0x%" PRIx64 ")", what, pid,
-                                           theirs->permitted & ~ours->permitted), pid, ours);
+        return hint_at_rights(error_system(PST_ERROR_PERMISSION, errnum,
+                                           "cannot %s: process %d has capabilities "
+                                           "that we lack (0x%" PRIx64 ")",
+                                           what, pid, theirs->permitted & ~ours->permitted),
+                              pid, ours);
     if (scope)
         return yama_forbids(what, errnum, scope, pid);
     return NULL;
@@ -169,9 +188,12 @@ static pst_error *explain(const struct process *process, int self, const char *w
     pid_t pid = process->target->pid;
     bool capable = ours->effective >> CAPABILITY_SYS_PTRACE & 1;
     if (!same_user_namespace(self, process->directory))
-        return error_hint(error_system(PST_ERROR_PERMISSION, errnum, "cannot %s: process %d is in another user namespace, "
-                                       "where we have no rights", what, pid),
-                          "run it as root of the host, or inside of that namespace (nsenter -t %d -U …)", pid);
+        return error_hint(error_system(PST_ERROR_PERMISSION, errnum,
+                                       "cannot %s: process %d is in another user namespace, "
+                                       "where we have no rights",
+                                       what, pid),
+                          "run it as root of the host, or inside of that namespace (nsenter -t %d -U …)",
+                          pid);
     if (!capable) {
         pst_error *error = explain_without_capability(process, what, errnum, ours, theirs);
         if (error)
@@ -180,15 +202,19 @@ static pst_error *explain(const struct process *process, int self, const char *w
         return yama_forbids(what, errnum, 3, pid);
     }
     if (ours->seccomp == SECCOMP_FILTER)
-        return error_hint(error_system(PST_ERROR_PERMISSION, errnum, "cannot %s: a seccomp filter on ourselves forbids it, as "
-                                       "container engines set one up", what),
+        return error_hint(error_system(PST_ERROR_PERMISSION, errnum,
+                                       "cannot %s: a seccomp filter on ourselves forbids it, as "
+                                       "container engines set one up",
+                                       what),
                           "docker run --cap-add=SYS_PTRACE, or --security-opt seccomp=unconfined");
-    return error_hint(error_system(PST_ERROR_PERMISSION, errnum, "cannot %s: a security module forbids it (SELinux, AppArmor)%s",
-                                   what, capable ? "" : ", or it needs CAP_SYS_PTRACE"),
+    return error_hint(error_system(PST_ERROR_PERMISSION, errnum,
+                                   "cannot %s: a security module forbids it (SELinux, AppArmor)%s", what,
+                                   capable ? "" : ", or it needs CAP_SYS_PTRACE"),
                       "see the kernel's log (dmesg); with SELinux: setsebool deny_ptrace off");
 }
 
-pst_error *process_denied(const struct process *process, pid_t tid, int errnum, const char *what, bool attaching)
+pst_error *process_denied(const struct process *process, pid_t tid, int errnum, const char *what,
+                          bool attaching)
 {
     struct credentials ours, theirs;
     char path[PROCESS_NAME_SIZE];

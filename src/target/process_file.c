@@ -92,7 +92,7 @@ static void read_file_rights(struct process *process)
     struct file_rights *rights = &process->rights;
     char *status;
     size_t size;
-    uint64_t ids[4] = {0}, groups[FILE_RIGHTS_MAX_GROUPS], capabilities = 0;
+    uint64_t ids[4] = { 0 }, groups[FILE_RIGHTS_MAX_GROUPS], capabilities = 0;
     rights->known = true;
     rights->uid = (uid_t)-1;
     rights->gid = (gid_t)-1;
@@ -134,7 +134,8 @@ static bool target_may_read(struct process *process, const struct stat *status)
     return status->st_mode & (in_group(rights, status->st_gid) ? S_IRGRP : S_IROTH);
 }
 
-pst_error *process_open_file(struct pst_target *target, const char *path, const struct segment *segment, int *fd)
+pst_error *process_open_file(struct pst_target *target, const char *path, const struct segment *segment,
+                             int *fd)
 {
     struct process *process = target->process;
     struct stat status;

@@ -33,8 +33,8 @@
 
 enum {
     MAX_STATUS_SIZE = 1 << 20,
-    MAX_ROUNDS = 1000,              /* of looking for threads born meanwhile; the deadline ends it before */
-    SPIN_NS = 200 * 1000,           /* most threads stop sooner than a nap takes */
+    MAX_ROUNDS = 1000,    /* of looking for threads born meanwhile; the deadline ends it before */
+    SPIN_NS = 200 * 1000, /* most threads stop sooner than a nap takes */
     FIRST_NAP_NS = 20 * 1000,
     MAX_NAP_NS = 1000 * 1000,
     SECOND_CHANCE_NS = 2000 * 1000, /* to stop, for those that are to be released */
@@ -51,22 +51,24 @@ static void rest(uint64_t waiting_since)
         return;
     }
     uint64_t nap = waited / 8 < FIRST_NAP_NS ? FIRST_NAP_NS : waited / 8;
-    nanosleep(&(struct timespec){.tv_nsec = (long)(nap < MAX_NAP_NS ? nap : MAX_NAP_NS)}, NULL);
+    nanosleep(&(struct timespec){ .tv_nsec = (long)(nap < MAX_NAP_NS ? nap : MAX_NAP_NS) }, NULL);
 }
 
 /* The exit of our caller's own child is the caller's to reap: it is only looked at. */
 static bool own_child_ended(const struct tracee *tracee)
 {
-    siginfo_t info = {0};
-    return waitid(P_PID, (id_t)tracee->tid, &info, WEXITED | WNOWAIT | WNOHANG | __WALL) == 0 && info.si_pid != 0;
+    siginfo_t info = { 0 };
+    return waitid(P_PID, (id_t)tracee->tid, &info, WEXITED | WNOWAIT | WNOHANG | __WALL) == 0 &&
+           info.si_pid != 0;
 }
 
 /* Takes note if it has stopped or ended. Waits for this one thread only, never for any child. */
 static void check_tracee(const struct process *process, struct tracee *tracee)
 {
     bool own_child = process->own_child && tracee->tid == process->target->pid;
-    siginfo_t info = {0};
-    if (waitid(P_PID, (id_t)tracee->tid, &info, WSTOPPED | (own_child ? 0 : WEXITED) | WNOHANG | __WALL) != 0) {
+    siginfo_t info = { 0 };
+    if (waitid(P_PID, (id_t)tracee->tid, &info, WSTOPPED | (own_child ? 0 : WEXITED) | WNOHANG | __WALL) !=
+        0) {
         if (errno != EINTR)
             tracee->state = TRACEE_GONE; /* ECHILD: gone without a word, as an execve makes threads go */
     } else if (info.si_pid == 0) {
@@ -74,14 +76,16 @@ static void check_tracee(const struct process *process, struct tracee *tracee)
             tracee->state = TRACEE_GONE;
     } else if (info.si_code == CLD_TRAPPED || info.si_code == CLD_STOPPED) {
         tracee->state = TRACEE_STOPPED;
-        tracee->signal = info.si_status >> 8 ? 0 : info.si_status; /* PTRACE_EVENT_STOP is in the upper bits */
+        tracee->signal = info.si_status >> 8 ? 0
+                                             : info.si_status; /* PTRACE_EVENT_STOP is in the upper bits */
     } else {
         tracee->state = TRACEE_GONE;
     }
 }
 
 /* Until all that were asked have stopped or ended, or the deadline has come. */
-static void wait_for_stops(const struct process *process, struct tracee *tracees, size_t count, uint64_t deadline)
+static void wait_for_stops(const struct process *process, struct tracee *tracees, size_t count,
+                           uint64_t deadline)
 {
     uint64_t waiting_since = 0;
     for (size_t i = 0; i < count; i++) {
@@ -125,7 +129,8 @@ static void interrupt(struct tracee *tracees, size_t count)
 }
 
 /* Returns how many are still attached: in the state TRACEE_ASKED. */
-static size_t release(const struct process *process, struct tracee *tracees, size_t count, uint64_t patience_ns)
+static size_t release(const struct process *process, struct tracee *tracees, size_t count,
+                      uint64_t patience_ns)
 {
     size_t held = 0;
     interrupt(tracees, count);
@@ -161,8 +166,8 @@ static void release_leftovers(struct process *process)
  * calling thread exits. */
 static void keep_leftovers(struct process *process, size_t held)
 {
-    struct tracee *leftovers =
-        realloc(process->leftovers, (process->leftover_count + held) * sizeof *leftovers);
+    struct tracee *leftovers = realloc(process->leftovers,
+                                       (process->leftover_count + held) * sizeof *leftovers);
     if (!leftovers)
         return;
     process->leftovers = leftovers;
@@ -256,7 +261,7 @@ static void attach(struct process *process, size_t index, struct obstacle *obsta
     }
     thread->running = true;
     if (!obstacle->errnum)
-        *obstacle = (struct obstacle){tracee->tid, errnum};
+        *obstacle = (struct obstacle){ tracee->tid, errnum };
 }
 
 /* Those from `first` on. */
@@ -332,7 +337,7 @@ static size_t mark_running(struct process *process)
 static pst_error *pause_threads(struct process *process)
 {
     struct pst_target *target = process->target;
-    struct obstacle obstacle = {0};
+    struct obstacle obstacle = { 0 };
     uint64_t deadline = process_now_ns() + (uint64_t)target->pause_timeout_ms * 1000000;
     stop_threads(process, 0, deadline, &obstacle);
     retry_sleepers(process, deadline, &obstacle);
@@ -365,7 +370,8 @@ pst_error *process_pause(struct pst_target *target)
     process_resume(target);
     TRY(process_list_threads(process));
     if (has_executed(process))
-        return error_hint(error_new(PST_ERROR_OPEN, "process %d has started another program since it was opened",
+        return error_hint(error_new(PST_ERROR_OPEN,
+                                    "process %d has started another program since it was opened",
                                     target->pid),
                           "try again");
     if (target->no_pause) {
@@ -407,7 +413,7 @@ pst_error *process_read_tls(struct pst_target *target, struct target_thread *thr
     if (thread->has_tls || index >= process->tracee_count || process->tracees[index].state != TRACEE_STOPPED)
         return NULL;
     tls_registers registers;
-    struct iovec vector = {&registers, sizeof registers};
+    struct iovec vector = { &registers, sizeof registers };
     if (ptrace(PTRACE_GETREGSET, thread->tid, (void *)(uintptr_t)TLS_NOTE, &vector) != 0)
         return error_system(PST_ERROR_SYSTEM, errno, "cannot read the registers of thread %d", thread->tid);
     if (vector.iov_len != sizeof registers)

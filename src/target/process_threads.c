@@ -13,7 +13,7 @@
 enum {
     LISTING_SIZE = 32 * 1024, /* some 1,000 threads at a time */
     MAX_STATUS_SIZE = 1 << 20,
-    MAX_PID_NAMESPACES = 33,  /* the kernel's MAX_PID_NS_LEVEL, and the outermost */
+    MAX_PID_NAMESPACES = 33, /* the kernel's MAX_PID_NS_LEVEL, and the outermost */
 };
 
 /* Numbers of threads as they were listed. */
@@ -109,7 +109,7 @@ static bool describe_thread(struct process *process, pid_t tid, struct target_th
     int errnum = proc_read_stat(process->task_directory, path, &stat);
     if (errnum == ENOENT || errnum == ESRCH)
         return false;
-    *thread = (struct target_thread){.tid = tid, .inner_tid = tid};
+    *thread = (struct target_thread){ .tid = tid, .inner_tid = tid };
     if (!errnum) {
         memcpy(thread->name, stat.name, sizeof thread->name);
         thread->has_name = true;
@@ -140,13 +140,13 @@ static void add_thread(struct process *process, pid_t tid)
     struct pst_target *target = process->target;
     if (!describe_thread(process, tid, &target->threads[target->thread_count]))
         return;
-    process->tracees[target->thread_count] = (struct tracee){.tid = tid};
+    process->tracees[target->thread_count] = (struct tracee){ .tid = tid };
     process->tracee_count = ++target->thread_count;
 }
 
 pst_error *process_list_threads(struct process *process)
 {
-    struct tids tids = {0};
+    struct tids tids = { 0 };
     process->target->thread_count = process->tracee_count = 0;
     pst_error *error = list_tids(process, &tids);
     if (!error && !reserve_threads(process, tids.count))
@@ -175,7 +175,7 @@ static bool known_tids(const struct process *process, struct tids *known)
 
 pst_error *process_add_new_threads(struct process *process)
 {
-    struct tids listed = {0}, known = {0};
+    struct tids listed = { 0 }, known = { 0 };
     pst_error *error = list_tids(process, &listed);
     if (!error && (!known_tids(process, &known) || !reserve_threads(process, listed.count)))
         error = error_no_memory();
@@ -190,14 +190,15 @@ pst_error *process_add_new_threads(struct process *process)
 
 pid_t process_find_live_thread(struct process *process)
 {
-    struct tids tids = {0};
+    struct tids tids = { 0 };
     pst_error_free(list_tids(process, &tids)); /* what was listed before an error serves */
     pid_t live = 0;
     for (size_t i = 0; !live && i < tids.count; i++) {
         char path[PROCESS_NAME_SIZE];
         struct proc_stat stat;
         snprintf(path, sizeof path, "%d/stat", tids.items[i]);
-        if (proc_read_stat(process->task_directory, path, &stat) == 0 && stat.state != 'Z' && stat.state != 'X')
+        if (proc_read_stat(process->task_directory, path, &stat) == 0 && stat.state != 'Z' &&
+            stat.state != 'X')
             live = tids.items[i];
     }
     free(tids.items);

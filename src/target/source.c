@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 enum {
-    MAX_FILE_SIZE = 32 << 20,    /* larger than any source that Python would compile in reasonable time */
-    MAX_CACHE_SIZE = 256 << 20,  /* of all files together; beyond, lines are absent */
+    MAX_FILE_SIZE = 32 << 20,   /* larger than any source that Python would compile in reasonable time */
+    MAX_CACHE_SIZE = 256 << 20, /* of all files together; beyond, lines are absent */
     MAX_FILES = 1 << 16,
     BUCKET_COUNT = 256,
     /* Start times count in ticks of 10 ms, rounded down, and file times lag by up to a tick. */
@@ -27,23 +27,23 @@ enum {
 };
 
 struct source_file {
-    struct source_file *next;      /* of the same bucket */
-    char *name;                    /* as asked for */
+    struct source_file *next; /* of the same bucket */
+    char *name;               /* as asked for */
     size_t name_size;
     pst_source_status status;
     char *text;
     size_t size;
-    bool has_returns;              /* there are \r among the line ends */
-    uint32_t *starts;              /* of the lines found so far */
+    bool has_returns; /* there are \r among the line ends */
+    uint32_t *starts; /* of the lines found so far */
     size_t line_count, capacity;
-    size_t scanned;                /* how far the lines are known */
+    size_t scanned; /* how far the lines are known */
 };
 
 struct source_cache {
     struct source_file *buckets[BUCKET_COUNT];
-    struct source_file *newest;    /* the one asked for last: the next line is often of the same */
+    struct source_file *newest; /* the one asked for last: the next line is often of the same */
     size_t file_count, total_size;
-    int sysroot;                   /* of a core; -1: not opened */
+    int sysroot; /* of a core; -1: not opened */
 };
 
 /* ---- the cache ------------------------------------------------------------------------------------- */
@@ -107,7 +107,8 @@ static char *path_of(pst_text name)
         return NULL;
     const uint8_t *from = (const uint8_t *)name.data, *end = from + name.size;
     while (from < end) {
-        if (end - from >= 3 && from[0] == 0xed && (from[1] == 0xb2 || from[1] == 0xb3) && (from[2] & 0xc0) == 0x80) {
+        if (end - from >= 3 && from[0] == 0xed && (from[1] == 0xb2 || from[1] == 0xb3) &&
+            (from[2] & 0xc0) == 0x80) {
             *to++ = (char)(from[1] == 0xb2 ? from[2] : from[2] + 0x40);
             from += 3;
         } else {
@@ -147,7 +148,7 @@ static bool is_newer(const struct pst_target *target, const struct stat *status)
     if (target->start_time_ns == 0)
         return false;
     int64_t limit = target->start_time_ns + TIME_SLACK_NS;
-    const struct timespec *times[2] = {&status->st_mtim, &status->st_ctim};
+    const struct timespec *times[2] = { &status->st_mtim, &status->st_ctim };
     for (int i = 0; i < 2; i++) {
         if (times[i]->tv_sec > limit / 1000000000 + 1) /* first of all, so that the product can't overflow */
             return true;
@@ -177,7 +178,12 @@ static bool read_text(struct source_file *file, int fd, size_t size)
 /* The size of the UTF-8 character at `at`; 0: it is none. */
 static size_t utf8_size(const uint8_t *at, const uint8_t *end)
 {
-    size_t size = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : at[0] < 0xf5 ? 4 : 0;
+    size_t size = at[0] < 0x80   ? 1
+                  : at[0] < 0xc2 ? 0
+                  : at[0] < 0xe0 ? 2
+                  : at[0] < 0xf0 ? 3
+                  : at[0] < 0xf5 ? 4
+                                 : 0;
     if (size == 0 || (size_t)(end - at) < size)
         return 0;
     for (size_t i = 1; i < size; i++)
@@ -215,7 +221,8 @@ static bool is_utf8(const char *text, size_t size)
     return true;
 }
 
-/* PEP 263: "coding:" or "coding=" in a comment among the first two lines. Latin-1 is the one that matters beside UTF-8. */
+/* PEP 263: "coding:" or "coding=" in a comment among the first two lines. Latin-1 is the one that matters
+ * beside UTF-8. */
 static bool declares_latin1(const char *text, size_t size)
 {
     const char *at = text, *end = text + size;
@@ -225,7 +232,8 @@ static bool declares_latin1(const char *text, size_t size)
         const char *hash = memchr(at, '#', (size_t)(stop - at));
         const char *word = hash ? memmem(hash, (size_t)(stop - hash), "coding", 6) : NULL;
         if (word && stop - word > 7 && (word[6] == ':' || word[6] == '=')) {
-            static const char *const names[] = {"latin-1", "latin1", "iso-8859-1", "iso8859-1", "iso-latin-1", "l1"};
+            static const char *const names[] = { "latin-1",   "latin1",      "iso-8859-1",
+                                                 "iso8859-1", "iso-latin-1", "l1" };
             for (word += 7; word < stop && (*word == ' ' || *word == '\t'); word++)
                 ;
             for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -377,10 +385,11 @@ static bool find_lines(struct source_file *file, size_t count)
 
 pst_source_status pst_target_get_source_line(pst_target *target, pst_text name, int line, pst_text *text)
 {
-    *text = (pst_text){0};
+    *text = (pst_text){ 0 };
     if (line < 1 || !name.data || name.size == 0 || name.size > PATH_MAX * 3)
         return PST_SOURCE_ABSENT;
-    if (name.data[0] == '<' && name.data[name.size - 1] == '>') /* "<string>", "<frozen os>": made up by Python */
+    if (name.data[0] == '<' &&
+        name.data[name.size - 1] == '>') /* "<string>", "<frozen os>": made up by Python */
         return PST_SOURCE_ABSENT;
     struct source_file *file = find_file(target, name);
     if (!file || file->status != PST_SOURCE_FOUND)
@@ -388,6 +397,6 @@ pst_source_status pst_target_get_source_line(pst_target *target, pst_text name, 
     if (!find_lines(file, (size_t)line))
         return PST_SOURCE_ABSENT;
     size_t start = file->starts[line - 1], next;
-    *text = (pst_text){file->text + start, line_end(file, start, &next) - start};
+    *text = (pst_text){ file->text + start, line_end(file, start, &next) - start };
     return PST_SOURCE_FOUND;
 }

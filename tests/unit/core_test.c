@@ -1,4 +1,4 @@
-/* Cores made here, in a folder that is removed again. */
+/* Cores made here: who, why, what memory, and what is no core at all. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,152 +6,15 @@
 
 #include <cmocka.h>
 
-#include "core_file.h"
-#include "target/core.h"
+#include "core_fixture.h"
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PAGE = 4096 }; /* of the machine that the cores are of */
-
-static const pst_addr data_address = 0x10000, image_address = 0x7f0000000000;
 static const char page_data[PAGE] = "the first bytes of the page";
-
-static char folder[64], core_path[128], image_path[128];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/pystander-core-test-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(core_path, sizeof core_path, "%s/core", folder);
-    snprintf(image_path, sizeof image_path, "%s/libimage.so", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    static const char *const names[] = { "core", "libimage.so", "libimage.so.new", "fifo", "root/link",
-                                         "root/libimage.so", "root/source.py", "root" };
-    (void)state;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char path[128];
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        remove(path);
-    }
-    return rmdir(folder);
-}
-
-/* ---- helpers --------------------------------------------------------------------------------------- */
-
-static struct pst_target *open_with(const pst_target_options *options)
-{
-    struct pst_target *target;
-    pst_error *error = pst_target_open_core(core_path, options, &target);
-    if (error)
-        fail_msg("%s", pst_error_get_message(error));
-    return target;
-}
-
-/* Writes the core and opens it. */
-static struct pst_target *open_core(struct core_file *core)
-{
-    core_file_write(core, core_path);
-    return open_with(NULL);
-}
-
-static void expect_no_errors(const struct pst_target *target)
-{
-    const pst_error *error = pst_target_get_errors(target);
-    if (error)
-        fail_msg("%s", pst_error_get_message(error));
-}
-
-/* The only error, and what it says. */
-static void expect_one_error(const struct pst_target *target, const char *part)
-{
-    const pst_error *error = pst_target_get_errors(target);
-    assert_non_null(error);
-    if (!strstr(pst_error_get_message(error), part))
-        fail_msg("no \"%s\" in: %s", part, pst_error_get_message(error));
-    if (pst_error_get_next(error))
-        fail_msg("one more: %s", pst_error_get_message(pst_error_get_next(error)));
-}
-
-static void expect_byte(struct pst_target *target, pst_addr address, uint8_t expected)
-{
-    uint8_t byte;
-    pst_error *error = memory_read(target->memory, address, &byte, 1);
-    if (error)
-        fail_msg("%s", pst_error_get_message(error));
-    assert_int_equal(byte, expected);
-}
-
-static void expect_unreadable(struct pst_target *target, pst_addr address, const char *why)
-{
-    uint8_t byte;
-    pst_error *error = memory_read(target->memory, address, &byte, 1);
-    assert_non_null(error);
-    if (!strstr(pst_error_get_message(error), why))
-        fail_msg("no \"%s\" in: %s", why, pst_error_get_message(error));
-    pst_error_free(error);
-}
-
-static void expect_refused(const char *path, pst_error_code code, const char *message, const char *hint)
-{
-    struct pst_target *target;
-    pst_error *error = pst_target_open_core(path, NULL, &target);
-    assert_non_null(error);
-    assert_null(target);
-    if (!strstr(pst_error_get_message(error), message))
-        fail_msg("no \"%s\" in: %s", message, pst_error_get_message(error));
-    assert_int_equal(pst_error_get_code(error), code);
-    if (hint) {
-        assert_non_null(pst_error_get_hint(error));
-        assert_non_null(strstr(pst_error_get_hint(error), hint));
-    }
-    pst_error_free(error);
-}
-
-/* What the kernel writes first of a process with one thread. */
-static struct core_file begin_kernel_core(int signal, int code, uint64_t address)
-{
-    struct core_file core = core_file_begin(EM_X86_64);
-    core_file_note_prstatus(&core, 4711, signal, 0x1234);
-    core_file_note_prpsinfo(&core, 4711, "worker", "python -m  worker ");
-    core_file_note_siginfo(&core, signal, code, address);
-    return core;
-}
-
-/* Adds an image as the kernel's default filter leaves it: the first page alone, and what was written to. */
-static void add_image(struct core_file *core, const char *build_id, const char *path)
-{
-    static uint8_t image[IMAGE_FILE_SIZE];
-    image_file_fill(image, build_id);
-    core_file_load(core, image_address, PF_R, image, PAGE, PAGE);
-    core_file_load(core, image_address + PAGE, PF_R | PF_X, NULL, 0, PAGE);
-    core_file_load(core, image_address + 2 * PAGE, PF_R, NULL, 0, PAGE);
-    core_file_load(core, image_address + 4 * PAGE, PF_R, NULL, 0, PAGE);
-    core_file_load(core, image_address + 5 * PAGE, PF_R | PF_W, NULL, 0, PAGE);
-    core_file_map(core, image_address, PAGE, 0, path);
-    core_file_map(core, image_address + PAGE, PAGE, PAGE, path);
-    core_file_map(core, image_address + 2 * PAGE, PAGE, 2 * PAGE, path);
-    core_file_map(core, image_address + 4 * PAGE, PAGE, 3 * PAGE, path);
-    core_file_map(core, image_address + 5 * PAGE, PAGE, 4 * PAGE, path);
-}
-
-static void write_image(const char *path, const char *build_id)
-{
-    static uint8_t image[IMAGE_FILE_SIZE];
-    image_file_fill(image, build_id);
-    write_file(path, image, sizeof image);
-}
 
 /* ---- who and why ----------------------------------------------------------------------------------- */
 
@@ -431,215 +294,6 @@ static void test_many_program_headers(void **state)
     pst_target_close(target);
 }
 
-/* ---- bytes out of files ---------------------------------------------------------------------------- */
-
-static struct pst_target *open_with_image(const char *core_id, const char *file_id)
-{
-    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
-    add_image(&core, core_id, image_path);
-    if (file_id)
-        write_image(image_path, file_id[0] ? file_id : NULL);
-    else
-        remove(image_path);
-    return open_core(&core);
-}
-
-static void test_image(void **state)
-{
-    (void)state;
-    struct pst_target *target = open_with_image("twenty bytes of SHA1", "twenty bytes of SHA1");
-    int fd;
-    expect_byte(target, image_address + PAGE, 16);
-    expect_byte(target, image_address + 3 * PAGE - 1, 32);
-    expect_unreadable(target, image_address + 3 * PAGE, "not in the core");
-    /* Read-only in the end, but the loader wrote to it. */
-    expect_unreadable(target, image_address + 4 * PAGE, "before the program ran");
-    expect_unreadable(target, image_address + 5 * PAGE, "before the program ran");
-    expect_no_errors(target);
-    const struct segment *segment = target_find_segment(target, image_address);
-    assert_null(target->operations->open_file(target, segment->path, segment, &fd));
-    assert_true(fd >= 0);
-    close(fd);
-    assert_null(target->operations->open_file(target, image_path, NULL, &fd));
-    assert_true(fd >= 0);
-    close(fd);
-    /* There, but the core does not name it. */
-    assert_null(target->operations->open_file(target, core_path, NULL, &fd));
-    assert_int_equal(fd, -1);
-    pst_target_close(target);
-}
-
-static void test_other_build(void **state)
-{
-    (void)state;
-    struct pst_target *target = open_with_image("\x01\x23", "\x45\x67");
-    int fd;
-    expect_no_errors(target);
-    expect_unreadable(target, image_address + PAGE, "libimage.so is another build (build-id 4567, the core has 0123)");
-    expect_unreadable(target, image_address + 2 * PAGE, "another build");
-    expect_byte(target, image_address, 0x7f);
-    expect_one_error(target, "libimage.so is another build (build-id 4567, the core has 0123): not used");
-    assert_null(target->operations->open_file(target, image_path, NULL, &fd));
-    assert_int_equal(fd, -1);
-    pst_target_close(target);
-
-    target = open_with_image("\x01\x23", "");
-    expect_unreadable(target, image_address + PAGE, "another build (build-id none, the core has 0123)");
-    pst_target_close(target);
-    target = open_with_image(NULL, "\x01\x23");
-    expect_unreadable(target, image_address + PAGE, "another build (build-id 0123, the core has none)");
-    pst_target_close(target);
-}
-
-static void test_no_build_id(void **state)
-{
-    (void)state;
-    struct pst_target *target = open_with_image(NULL, "");
-    expect_byte(target, image_address + PAGE, 16);
-    expect_no_errors(target);
-    pst_target_close(target);
-
-    static uint8_t image[IMAGE_FILE_SIZE];
-    image_file_fill(image, NULL);
-    image[4000] = 1;
-    write_file(image_path, image, sizeof image);
-    target = open_with(NULL);
-    expect_unreadable(target, image_address + PAGE, "its first page differs");
-    pst_target_close(target);
-}
-
-static void test_missing_file(void **state)
-{
-    (void)state;
-    struct pst_target *target = open_with_image("\x01\x23", NULL);
-    expect_unreadable(target, image_address + PAGE, "libimage.so can't be opened: No such file");
-    expect_byte(target, image_address, 0x7f);
-    expect_no_errors(target);
-    pst_target_close(target);
-}
-
-/* Neither is opened: a FIFO would wait for ever, a device might act. */
-static void test_special_files(void **state)
-{
-    char fifo[128];
-    const char *const paths[] = { fifo, "/dev/null", "/proc/self/maps", "relative", "", folder };
-    (void)state;
-    snprintf(fifo, sizeof fifo, "%s/fifo", folder);
-    assert_int_equal(mkfifo(fifo, 0600), 0);
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
-        add_image(&core, "\x01\x23", paths[i]);
-        struct pst_target *target = open_core(&core);
-        expect_unreadable(target, image_address + PAGE, "it is no regular file");
-        pst_target_close(target);
-    }
-    expect_refused(fifo, PST_ERROR_NOT_CORE, "is a pipe", "to a file first");
-}
-
-static void test_header_not_dumped(void **state)
-{
-    (void)state;
-    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
-    core_file_load(&core, image_address, PF_R, NULL, 0, PAGE);
-    core_file_load(&core, image_address + PAGE, PF_R | PF_X, NULL, 0, PAGE);
-    core_file_map(&core, image_address, PAGE, 0, image_path);
-    core_file_map(&core, image_address + PAGE, PAGE, PAGE, image_path);
-    write_image(image_path, "\x01\x23");
-    struct pst_target *target = open_core(&core);
-    expect_unreadable(target, image_address + PAGE, "can't be told from another build");
-    pst_target_close(target);
-}
-
-/* gcore leaves whole mappings out. */
-static void test_mapping_without_segment(void **state)
-{
-    (void)state;
-    static uint8_t image[IMAGE_FILE_SIZE];
-    image_file_fill(image, "\x01\x23");
-    write_file(image_path, image, sizeof image);
-    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
-    core_file_load(&core, image_address, PF_R, image, PAGE, PAGE);
-    core_file_map(&core, image_address, PAGE, 0, image_path);
-    core_file_map(&core, image_address + PAGE, 2 * PAGE, PAGE, image_path);
-    core_file_map(&core, image_address + 4 * PAGE, 2 * PAGE, 3 * PAGE, image_path);
-    struct pst_target *target = open_core(&core);
-    assert_int_equal(target->segment_count, 3);
-    expect_byte(target, image_address + PAGE, 16);
-    expect_byte(target, image_address + 2 * PAGE, 32);
-    expect_unreadable(target, image_address + 4 * PAGE, "before the program ran");
-    pst_target_close(target);
-}
-
-static void test_wanted_executable(void **state)
-{
-    char other[128];
-    const uint64_t auxv[] = { AT_PHDR, image_address + 64, AT_NULL, 0 };
-    pst_target_options options = { .size = sizeof options, .executable = other };
-    (void)state;
-    snprintf(other, sizeof other, "%s/libimage.so.new", folder);
-    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
-    add_image(&core, "\x01\x23", image_path);
-    core_file_note_auxv(&core, auxv, sizeof auxv / sizeof *auxv);
-    core_file_write(&core, core_path);
-
-    remove(image_path);
-    write_image(other, "\x01\x23");
-    struct pst_target *target = open_with(&options);
-    expect_no_errors(target);
-    assert_string_equal(pst_target_get_executable(target), image_path);
-    expect_byte(target, image_address + PAGE, 16);
-    pst_target_close(target);
-
-    write_image(other, "\x45\x67");
-    target = open_with(&options);
-    expect_one_error(target, "libimage.so.new is another build (build-id 4567, the core has 0123)");
-    expect_unreadable(target, image_address + PAGE, "libimage.so can't be opened");
-    pst_target_close(target);
-
-    remove(other);
-    target = open_with(&options);
-    expect_one_error(target, "libimage.so.new can't be opened");
-    pst_target_close(target);
-}
-
-static void test_sysroot(void **state)
-{
-    char root[128], path[192];
-    pst_target_options options = { .size = sizeof options, .sysroot = root };
-    int fd;
-    (void)state;
-    snprintf(root, sizeof root, "%s/root", folder);
-    assert_int_equal(mkdir(root, 0700), 0);
-    write_image(image_path, "\x01\x23"); /* outside */
-    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
-    add_image(&core, "\x01\x23", "/../link");
-    core_file_write(&core, core_path);
-
-    snprintf(path, sizeof path, "%s/link", root);
-    assert_int_equal(symlink("../../../../libimage.so", path), 0);
-    struct pst_target *target = open_with(&options);
-    expect_unreadable(target, image_address + PAGE, "/root/../link can't be opened");
-    pst_target_close(target);
-
-    snprintf(path, sizeof path, "%s/libimage.so", root);
-    write_image(path, "\x01\x23");
-    snprintf(path, sizeof path, "%s/source.py", root);
-    write_file(path, "pass\n", 5);
-    target = open_with(&options);
-    expect_byte(target, image_address + PAGE, 16);
-    assert_null(target->operations->open_file(target, "/source.py", NULL, &fd));
-    assert_true(fd >= 0);
-    close(fd);
-    assert_null(target->operations->open_file(target, image_path, NULL, &fd));
-    assert_int_equal(fd, -1);
-    pst_target_close(target);
-
-    snprintf(root, sizeof root, "%s/nowhere", folder);
-    pst_error *error = pst_target_open_core(core_path, &options, &target);
-    assert_int_equal(pst_error_get_code(error), PST_ERROR_OPEN);
-    pst_error_free(error);
-}
-
 /* ---- what is no core ------------------------------------------------------------------------------- */
 
 static void test_no_core(void **state)
@@ -761,14 +415,21 @@ int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        TEST(test_kernel_core),      TEST(test_leader_exited),      TEST(test_debugger_core),
-        TEST(test_signal_address),   TEST(test_aarch64),            TEST(test_arguments),
-        TEST(test_memory),           TEST(test_many_pages),         TEST(test_truncated),
-        TEST(test_shrinking),        TEST(test_hostile_segments),   TEST(test_many_program_headers),
-        TEST(test_image),            TEST(test_other_build),        TEST(test_no_build_id),
-        TEST(test_missing_file),     TEST(test_special_files),      TEST(test_header_not_dumped),
-        TEST(test_mapping_without_segment), TEST(test_wanted_executable), TEST(test_sysroot),
-        TEST(test_no_core),          TEST(test_other_machines),     TEST(test_no_notes),
+        TEST(test_kernel_core),
+        TEST(test_leader_exited),
+        TEST(test_debugger_core),
+        TEST(test_signal_address),
+        TEST(test_aarch64),
+        TEST(test_arguments),
+        TEST(test_memory),
+        TEST(test_many_pages),
+        TEST(test_truncated),
+        TEST(test_shrinking),
+        TEST(test_hostile_segments),
+        TEST(test_many_program_headers),
+        TEST(test_no_core),
+        TEST(test_other_machines),
+        TEST(test_no_notes),
         TEST(test_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,7 @@ struct maps {
 
 static struct maps parse(const char *text, const char *root)
 {
-    struct maps maps = {.text = strdup(text)};
+    struct maps maps = { .text = strdup(text) };
     assert_null(maps_parse(maps.text, strlen(text), root, &maps.segments, &maps.count));
     return maps;
 }
@@ -34,13 +34,14 @@ static void maps_free(struct maps *maps)
 static void parses_what_the_kernel_writes(void **state)
 {
     (void)state;
-    struct maps maps = parse("55e0a0000000-55e0a0001000 r--p 00000000 fd:01 1234567                    /usr/bin/python3\n"
-                             "55e0a0001000-55e0a0200000 r-xp 00001000 fd:01 1234567                    /usr/bin/python3\n"
-                             "7f0000000000-7f0000021000 rw-p 00000000 00:00 0 \n"
-                             "7f0000021000-7f0004000000 ---p 00000000 00:00 0 \n"
-                             "7ffd00000000-7ffd00022000 rw-p 00000000 00:00 0                          [stack]\n"
-                             "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n",
-                             "/");
+    struct maps maps = parse(
+        "55e0a0000000-55e0a0001000 r--p 00000000 fd:01 1234567                    /usr/bin/python3\n"
+        "55e0a0001000-55e0a0200000 r-xp 00001000 fd:01 1234567                    /usr/bin/python3\n"
+        "7f0000000000-7f0000021000 rw-p 00000000 00:00 0 \n"
+        "7f0000021000-7f0004000000 ---p 00000000 00:00 0 \n"
+        "7ffd00000000-7ffd00022000 rw-p 00000000 00:00 0                          [stack]\n"
+        "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n",
+        "/");
     assert_int_equal(maps.count, 6);
     const struct segment *code = &maps.segments[1];
     assert_int_equal(code->start, 0x55e0a0001000);
@@ -120,8 +121,9 @@ static void leaves_nonsense_out(void **state)
 static void survives_any_cut(void **state)
 {
     (void)state;
-    static const char text[] = "55e0a0000000-55e0a0001000 r--p 00000000 fd:01 1234567   /usr/bin/python3 (deleted)\n"
-                               "7f0000000000-7f0000021000 rw-p 00000000 00:00 0 \n";
+    static const char text[] =
+        "55e0a0000000-55e0a0001000 r--p 00000000 fd:01 1234567   /usr/bin/python3 (deleted)\n"
+        "7f0000000000-7f0000021000 rw-p 00000000 00:00 0 \n";
     for (size_t size = 0; size < sizeof text; size++) {
         char *copy = malloc(size + 1); /* one more byte may be written */
         struct segment *segments;
@@ -133,13 +135,15 @@ static void survives_any_cut(void **state)
     }
 }
 
-static const char numbers[] = " 1 4321 4321 0 -1 4194304 100 0 0 0 5 6 0 0 20 0 3 0 98765 123 45 18446744073709551615 "
-                              "1 2 140722222222224 0\n";
+static const char numbers[] =
+    " 1 4321 4321 0 -1 4194304 100 0 0 0 5 6 0 0 20 0 3 0 98765 123 45 18446744073709551615 "
+    "1 2 140722222222224 0\n";
 
 static void parses_stat(void **state)
 {
     (void)state;
-    static const char *const names[] = {"python3", "a) S 1 (b", ") R 0 0", "", "x\ny", "fifteen letters", "((("};
+    static const char *const names[] = { "python3", "a) S 1 (b",       ") R 0 0", "",
+                                         "x\ny",    "fifteen letters", "(((" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char text[512];
         struct proc_stat stat;
@@ -163,9 +167,10 @@ static void parses_stat(void **state)
 static void parses_status(void **state)
 {
     (void)state;
-    static const char status[] = "Name:\tTgid:\nTgid:\t17\nUid:\t1000\t1001\t1002\t1003\nNSpid:\t17\t1\nCapEff:\t000001ffffffffff\n"
-                                 "Groups:\t \nSeccomp:\t2";
-    uint64_t values[4] = {0};
+    static const char status[] =
+        "Name:\tTgid:\nTgid:\t17\nUid:\t1000\t1001\t1002\t1003\nNSpid:\t17\t1\nCapEff:\t000001ffffffffff\n"
+        "Groups:\t \nSeccomp:\t2";
+    uint64_t values[4] = { 0 };
     assert_int_equal(proc_status_numbers(status, "Tgid:", 10, values, 4), 1);
     assert_int_equal(values[0], 17);
     assert_int_equal(proc_status_numbers(status, "Uid:", 10, values, 2), 4);
@@ -182,9 +187,12 @@ static void parses_status(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parses_what_the_kernel_writes), cmocka_unit_test(parses_odd_names),
-        cmocka_unit_test(takes_the_root_off),            cmocka_unit_test(leaves_nonsense_out),
-        cmocka_unit_test(survives_any_cut),              cmocka_unit_test(parses_stat),
+        cmocka_unit_test(parses_what_the_kernel_writes),
+        cmocka_unit_test(parses_odd_names),
+        cmocka_unit_test(takes_the_root_off),
+        cmocka_unit_test(leaves_nonsense_out),
+        cmocka_unit_test(survives_any_cut),
+        cmocka_unit_test(parses_stat),
         cmocka_unit_test(parses_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* The page cache over a source made of one array, which counts what it is asked for. */
+/* The page cache over a made-up source, which counts what it is asked for. */
 #include "target/memory.h"
 
 #include <setjmp.h>
@@ -19,11 +19,17 @@ struct fake {
     pst_addr start;
     uint8_t version;
     size_t call_count, page_count;
-    pst_addr log[LOG_SIZE];     /* of the pages asked for */
-    pst_addr missing;           /* a page that can't be read; 1: none */
+    pst_addr log[LOG_SIZE];          /* of the pages asked for */
+    pst_addr missing;                /* a page that can't be read; 1: none */
     uint16_t valid_start, valid_end; /* of the page `partial` */
     pst_addr partial;
 };
+
+/* An address in the page with this index. */
+static pst_addr at(const struct fake *fake, pst_addr page, pst_addr offset)
+{
+    return fake->start + page * MEMORY_PAGE_SIZE + offset;
+}
 
 static uint8_t byte_at(const struct fake *fake, pst_addr address)
 {
@@ -62,8 +68,8 @@ static void fake_read_pages(void *context, struct memory_page *const *pages, siz
 static struct memory *open_fake(struct fake *fake)
 {
     struct memory *memory;
-    *fake = (struct fake){.start = 0x7f0000000000, .missing = 1, .partial = 1};
-    assert_null(memory_open((struct memory_source){fake_read_pages, fake}, &memory));
+    *fake = (struct fake){ .start = 0x7f0000000000, .missing = 1, .partial = 1 };
+    assert_null(memory_open((struct memory_source){ fake_read_pages, fake }, &memory));
     return memory;
 }
 
@@ -107,7 +113,7 @@ static void reads_a_page_once(void **state)
     struct fake fake;
     struct memory *memory = open_fake(&fake);
     for (int i = 0; i < 100; i++)
-        assert_reads(memory, &fake, fake.start + (pst_addr)(i % 2) * 0x8000 + (pst_addr)i * 8, 8);
+        assert_reads(memory, &fake, at(&fake, i % 2 * 8, (pst_addr)i * 8), 8);
     assert_int_equal(fake.page_count, 2);
     memory_close(memory);
 }
@@ -212,8 +218,12 @@ static void prefetches_in_one_go(void **state)
     (void)state;
     struct fake fake;
     struct memory *memory = open_fake(&fake);
-    pst_addr addresses[] = {0, fake.start + 0x9010, fake.start + 0x1008, fake.start + 0x9ff8,
-                            fake.start + 0x5000, fake.start + 0x1000};
+    pst_addr addresses[] = { 0,
+                             at(&fake, 9, 16),
+                             at(&fake, 1, 8),
+                             at(&fake, 9, MEMORY_PAGE_SIZE - 8),
+                             at(&fake, 5, 0),
+                             at(&fake, 1, 0) };
     memory_prefetch(memory, addresses, sizeof addresses / sizeof addresses[0]);
     assert_int_equal(fake.call_count, 1);
     assert_int_equal(fake.page_count, 3);
@@ -231,15 +241,15 @@ static void refreshes_what_was_touched(void **state)
     (void)state;
     struct fake fake;
     struct memory *memory = open_fake(&fake);
-    pst_addr untouched = fake.start + 0x2f000;
+    pst_addr untouched = at(&fake, 47, 0);
     /* Far from each other, so that nothing is read ahead. */
     assert_reads(memory, &fake, fake.start, 8);
     memory_prefetch(memory, &untouched, 1);
     memory_begin(memory);
-    assert_reads(memory, &fake, fake.start + 0x11000, 8);
-    assert_reads(memory, &fake, fake.start + 0x23000, 8);
-    fake.missing = fake.start + 0x35000;
-    assert_fails(memory, fake.start + 0x35000, 8, PST_ERROR_READ);
+    assert_reads(memory, &fake, at(&fake, 17, 0), 8);
+    assert_reads(memory, &fake, at(&fake, 35, 0), 8);
+    fake.missing = at(&fake, 53, 0);
+    assert_fails(memory, at(&fake, 53, 0), 8, PST_ERROR_READ);
 
     fake.version = 77;
     fake.missing = 1;
@@ -247,9 +257,9 @@ static void refreshes_what_was_touched(void **state)
     memory_refresh(memory);
     assert_int_equal(fake.call_count, 1);
     assert_int_equal(fake.page_count, 3);
-    assert_reads(memory, &fake, fake.start + 0x11000, 8);
-    assert_reads(memory, &fake, fake.start + 0x23000, 8);
-    assert_reads(memory, &fake, fake.start + 0x35000, 8); /* what failed was tried again */
+    assert_reads(memory, &fake, at(&fake, 17, 0), 8);
+    assert_reads(memory, &fake, at(&fake, 35, 0), 8);
+    assert_reads(memory, &fake, at(&fake, 53, 0), 8); /* what failed was tried again */
     assert_int_equal(fake.call_count, 1);
     assert_reads(memory, &fake, fake.start, 8); /* what was not touched is outdated */
     assert_reads(memory, &fake, untouched, 8);
@@ -283,13 +293,13 @@ static void stops_at_its_limit(void **state)
     (void)state;
     struct memory *memory;
     uint8_t byte;
-    assert_null(memory_open((struct memory_source){empty_read_pages, NULL}, &memory));
+    assert_null(memory_open((struct memory_source){ empty_read_pages, NULL }, &memory));
     pst_addr *addresses = malloc(MEMORY_MAX_PAGES * sizeof *addresses);
     for (size_t i = 0; i < MEMORY_MAX_PAGES; i++)
         addresses[i] = (i + 1) * 3 * MEMORY_PAGE_SIZE;
     memory_prefetch(memory, addresses, MEMORY_MAX_PAGES);
     assert_int_equal(memory_get_statistics(memory).page_count, MEMORY_MAX_PAGES);
-    assert_null(memory_read_some(memory, addresses[MEMORY_MAX_PAGES - 1], &byte, 0, &(size_t){0}));
+    assert_null(memory_read_some(memory, addresses[MEMORY_MAX_PAGES - 1], &byte, 0, &(size_t){ 0 }));
     assert_fails(memory, MEMORY_PAGE_SIZE, 8, PST_ERROR_LIMIT);
     free(addresses);
     memory_close(memory);

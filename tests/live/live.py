@@ -1,0 +1,396 @@
+"""What the live tests share: interpreters and targets to look into, dumps of them, and what must hold of a target
+afterwards.
+
+A test is a number of parts. A part that the machine can't do raises Skip; one that fails is a problem, and the
+others go on. If no part could run, the test ends with 77.
+"""
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import random
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/oracle"))
+import interpreters as found_interpreters  # noqa: E402
+
+NAME = pathlib.Path(sys.argv[0]).name
+PYSTANDER = os.path.abspath(os.environ.get("PYSTANDER") or ROOT / "build/release/pystander")
+CI = os.environ.get("CI") == "true"
+SKIPPED = 77
+MAX_PROBLEMS_SHOWN = 30
+START_TIMEOUT = 60
+RELEASE_TIMEOUT = 1.0   # s that the kernel has to let a target go whose inspector was killed
+
+# Of the interpreters found: a version of each kind of frame and thread lists, and Debian's own build.
+MINORS = ("2.7", "3.8", "3.12", "3.13")
+
+
+# ---- parts and problems --------------------------------------------------------------------------------
+
+class Skip(Exception):
+    """This machine can't do that. `ci`: neither can the one that runs CI."""
+
+    def __init__(self, why, ci=False):
+        super().__init__(why)
+        self.ci = ci
+
+
+class Count:
+    ran = 0
+    problems = 0
+
+
+def problem(text):
+    Count.problems += 1
+    if Count.problems <= MAX_PROBLEMS_SHOWN:
+        print(f"FAILED: {text}", flush=True)
+
+
+def check(holds, text):
+    if not holds:
+        problem(text)
+    return holds
+
+
+@contextlib.contextmanager
+def part(name):
+    started = time.monotonic()
+    try:
+        yield
+        Count.ran += 1
+        print(f"{name}: {time.monotonic() - started:.1f} s", flush=True)
+    except Skip as skip:
+        print(f"skipped: live {NAME}, {name}: {skip}", flush=True)
+        if CI and not skip.ci:
+            problem(f"{name}: what CI can do was skipped")
+    except Exception:   # whatever happens to one part, the others go on
+        Count.ran += 1
+        problem(f"{name}: {traceback.format_exc()}")
+
+
+def run(main):
+    if not os.access(PYSTANDER, os.X_OK):
+        print(f"skipped: live {NAME}: no {PYSTANDER}")
+        sys.exit(1 if CI else SKIPPED)
+    main()
+    if Count.problems:
+        print(f"{Count.problems} problems")
+        sys.exit(1)
+    sys.exit(0 if Count.ran else SKIPPED)
+
+
+def need_root():
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+
+
+def need(*programs):
+    for program in programs:
+        if not any(os.access(os.path.join(folder, program), os.X_OK)
+                   for folder in os.environ.get("PATH", os.defpath).split(":")):
+            raise Skip(f"no {program}")
+
+
+def need_unshare(*options):
+    need("unshare")
+    done = subprocess.run(["unshare", *options, "true"], stdin=subprocess.DEVNULL, capture_output=True)
+    if done.returncode:
+        raise Skip(f"unshare {' '.join(options)}: {done.stderr.decode().strip()}")
+
+
+# ---- interpreters --------------------------------------------------------------------------------------
+
+@functools.lru_cache(None)
+def all_interpreters():
+    return found_interpreters.find_all()
+
+
+def system():
+    """The distribution's own python3: the first choice where one interpreter will do."""
+    for interpreter in all_interpreters():
+        if interpreter.path == "/usr/bin/python3":
+            return interpreter
+    for interpreter in all_interpreters():
+        if not interpreter.root and interpreter.version_info >= (3, 8):
+            return interpreter
+    raise Skip("no Python 3 to look into")
+
+
+def newest_of_sid():
+    inside = [one for one in all_interpreters() if one.root and not one.debug]
+    if not inside:
+        raise Skip("no Python in a root of its own (tests/interpreters/sid-root makes one)")
+    return max(inside, key=lambda one: one.version_info)
+
+
+def chosen():
+    """A sensible few of all: one of each of MINORS, Debian's, sid's newest, and the free-threaded ones."""
+    result = [system()]
+    for minor in MINORS:
+        version = tuple(int(number) for number in minor.split("."))
+        matching = [one for one in all_interpreters()
+                    if one.version_info == version and not one.root and one not in result
+                    and not one.debug and not one.free_threaded]
+        if matching:
+            result.append(matching[0])
+        else:
+            with part(f"Python {minor}"):
+                raise Skip("not found")
+    with part("sid"):
+        result.append(newest_of_sid())
+        Count.ran -= 1  # to find it is no test
+    return result + [one for one in all_interpreters() if one.free_threaded]
+
+
+# ---- targets -------------------------------------------------------------------------------------------
+
+PRELUDE = """\
+import ctypes, hashlib, os, select, signal, sys, threading, time
+
+def say(text):
+    sys.stdout.write(text + "\\n")
+    sys.stdout.flush()
+
+def spawn(function, *arguments):
+    thread = threading.Thread(target=function, args=arguments)
+    thread.daemon = True
+    thread.start()
+    return thread
+
+def asked():
+    return select.select([0], [], [], 0)[0]
+
+"""
+
+
+class Target:
+    """A Python program, `code` after PRELUDE, that has said "ready". Its processes are a group, which is killed at
+    the end."""
+
+    def __init__(self, interpreter, code, *arguments, prefix=(), script=None, env=None, cwd="/", settle=False):
+        self.interpreter, self.source = interpreter, PRELUDE + code
+        enter = ["chroot", interpreter.root] if interpreter.root else []
+        program = [script] if script else ["-c", self.source]
+        self.command = [*prefix, *enter, interpreter.path, "-S", "-E", "-B", *program, *map(str, arguments)]
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=cwd, start_new_session=True,
+            env=dict(found_interpreters.environment(), **(env or {})))
+        self.pid = self.process.pid
+        self.settles = settle
+
+    def __enter__(self):
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for kill in (lambda: os.killpg(self.process.pid, signal.SIGKILL), self.process.kill):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+    def wait_ready(self):
+        line = self.read_line()
+        if not line.startswith("ready"):
+            raise RuntimeError(f"the target said {line!r}")
+        self.words = line.split()[1:]
+        if self.settles:
+            self.settle()
+
+    def read_line(self, timeout=START_TIMEOUT):
+        line, deadline = b"", time.monotonic() + timeout
+        while not line.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
+                raise RuntimeError("the target says nothing")
+            byte = os.read(self.process.stdout.fileno(), 1)
+            if not byte:
+                raise RuntimeError(f"the target ended with {self.process.wait()}")
+            line += byte
+        return line.decode().rstrip("\n")
+
+    def ask(self, timeout=START_TIMEOUT):
+        """Tells it to come to an end, and returns the line that it answers."""
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        return self.read_line(timeout)
+
+    def settle(self, states="SDTZ"):
+        """Until all threads rest, and have rested for a moment."""
+        deadline, quiet = time.monotonic() + START_TIMEOUT, 0
+        while quiet < 3:
+            resting = all(state in states for state, _ in thread_states(self.pid).values())
+            quiet = quiet + 1 if resting else 0
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the target does not come to rest: {thread_states(self.pid)}")
+            time.sleep(0.02)
+
+    def line_of(self, mark):
+        """The number of the line that ends with the comment `mark`."""
+        lines = [number for number, line in enumerate(self.source.split("\n"), 1) if line.endswith("# " + mark)]
+        assert len(lines) == 1, mark
+        return lines[0]
+
+
+def read_text(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def tids(pid):
+    return sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))
+
+
+def thread_states(pid):
+    """tid -> (state, pid of its tracer) of the threads that are there."""
+    result = {}
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for tid in tids(pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                status = read_text(f"/proc/{pid}/task/{tid}/status")
+                result[tid] = (re.search(r"^State:\s+(\S)", status, re.M).group(1),
+                               int(re.search(r"^TracerPid:\s+(\d+)", status, re.M).group(1)))
+    return result
+
+
+def children(pid):
+    return [int(word) for tid in tids(pid) for word in read_text(f"/proc/{pid}/task/{tid}/children").split()]
+
+
+def wait_for(condition, timeout, what):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"it took more than {timeout} s until {what}")
+        time.sleep(0.005)
+
+
+def held(pid):
+    """The threads that are stopped or traced."""
+    return {tid: state for tid, state in thread_states(pid).items() if state[0] in "Tt" or state[1]}
+
+
+def check_released(pid, what, timeout=0.0):
+    deadline = time.monotonic() + timeout
+    while held(pid) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    still = held(pid)
+    return check(not still, f"{what}: left stopped or traced (tid: state, tracer): {still}")
+
+
+# ---- dumps ---------------------------------------------------------------------------------------------
+
+@functools.lru_cache(None)
+def is_sanitized():
+    with open(PYSTANDER, "rb") as file:
+        return b"__asan_init" in file.read()
+
+
+def rounds(count):
+    """So many of a fast build; the sanitizers make it slower."""
+    return max(20, count // 5) if is_sanitized() else count
+
+
+def tool_environment(**more):
+    return dict(os.environ, LC_ALL="C.UTF-8", **more)
+
+
+def without_leak_check():
+    """For runs under strace: the leak sanitizer needs ptrace itself."""
+    return tool_environment(ASAN_OPTIONS="detect_leaks=0")
+
+
+class Dump:
+    """One run of the tool: `status`, `out`, `err`, `seconds`, and `report` if it was JSON."""
+
+    def __init__(self, *arguments, prefix=(), tool=PYSTANDER, timeout=60, env=None, **how):
+        started = time.monotonic()
+        self.command = [*map(str, prefix), tool, *map(str, arguments)]
+        process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=how.pop("stdout", subprocess.PIPE),
+                                   stderr=subprocess.PIPE, env=env or tool_environment(), **how)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+        self.seconds = time.monotonic() - started
+        self.status, self.out, self.err = process.returncode, out or b"", err.decode(errors="replace")
+        if self.status < 0 or "Sanitizer" in self.err or "runtime error:" in self.err:
+            problem(f"{self}: a crash")
+
+    def __str__(self):
+        return f"{' '.join(self.command[-3:])} (status {self.status}{': ' if self.err else ''}{self.err.strip()})"
+
+    @property
+    def text(self):
+        return self.out.decode()
+
+    @functools.cached_property
+    def report(self):
+        return json.loads(self.out.decode("utf-8"))
+
+    @property
+    def threads(self):
+        return {thread["tid"]: thread for thread in self.report["threads"]}
+
+    def errors(self):
+        result = list(self.report["errors"])
+        for thread in self.report["threads"]:
+            result += thread["errors"]
+            for frame in thread["frames"]:
+                result += frame["errors"]
+        return [f"{error['where']}: {error['message']}" for error in result]
+
+
+def dump(pid, *options, **how):
+    """As JSON."""
+    return Dump("--json", *options, "stack", pid, **how)
+
+
+def check_complete(result, what):
+    """Status 0, and no error anywhere in it."""
+    good = check(result.status == 0 and not result.err, f"{what}: {result}")
+    if not result.out:
+        return False
+    errors = result.errors()
+    return check(not errors, f"{what}: errors in it: {errors[:3]}") and good
+
+
+def chain(thread):
+    """Names of a thread's functions, the outermost first, without threading's own."""
+    own = ("_bootstrap", "_bootstrap_inner", "__bootstrap", "__bootstrap_inner", "run")
+    return [frame["name"] for frame in reversed(thread["frames"])
+            if not (frame["name"].split("Thread")[-1] in own and "threading" in (frame["file"] or ""))]
+
+
+def chains(result):
+    return [chain(thread) for thread in result.report["threads"] if thread["frames"]]
+
+
+@contextlib.contextmanager
+def folder(inside=None):
+    """A folder that everybody may read; with `inside` an interpreter, one in its root."""
+    where = inside.root + "/tmp" if inside and inside.root else None
+    with tempfile.TemporaryDirectory(prefix="pystander-live-", dir=where) as path:
+        os.chmod(path, 0o755)
+        yield path
+
+
+# The same moments for whoever runs the test again.
+chance = random.Random(3)

@@ -165,7 +165,8 @@ typedef struct pst_python {
 PST_API const pst_python *pst_snapshot_get_python(const pst_snapshot *snapshot);
 /* Where the offsets came from: "table", "debug-offsets", "type-members", "dwarf", "file"; NULL past the end. */
 PST_API const char *pst_snapshot_get_layout_source(const pst_snapshot *snapshot, size_t index);
-/* Nanoseconds that a live target's threads stood still; 0 for a core or an unpaused target. */
+/* The longest that any one thread of a live target was held, from being told to stop until it was let go again,
+ * in nanoseconds; 0 for a core or an unpaused target. */
 PST_API uint64_t pst_snapshot_get_pause_ns(const pst_snapshot *snapshot);
 PST_API const pst_error *pst_snapshot_get_errors(const pst_snapshot *snapshot);
 /* true: something could not be read, here or in a thread or frame. */

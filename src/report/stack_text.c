@@ -16,6 +16,17 @@
 /* Of the threads without Python, this many are named. */
 #define OTHERS_SHOWN_COUNT 8
 
+/* Idle threads stand in the same places by the hundred: what a frame looked like is kept for the next one. */
+#define MEMO_SLOTS 64
+#define MEMO_MAX_SIZE 4096
+
+struct frame_memo {
+    pst_addr code;       /* 0: unused */
+    int lasti;
+    char *data;
+    size_t size;
+};
+
 struct printer {
     const struct report *report;
     struct report_sink *sink;
@@ -26,6 +37,7 @@ struct printer {
     bool many_interpreters;
     struct entry *entries;   /* scratch, for one thread at a time */
     size_t entry_capacity;
+    struct frame_memo memo[MEMO_SLOTS];
 };
 
 /* A line of a folded stack: a frame, or how often the frame above it repeats. */
@@ -88,7 +100,7 @@ static void add_frame_details(struct printer *printer, const pst_frame *frame, p
     text_add_char(text, '\n');
 }
 
-static void add_frame(struct printer *printer, const pst_frame *frame)
+static void format_frame(struct printer *printer, const pst_frame *frame)
 {
     struct text *text = printer->text;
     pst_text name = pst_frame_get_qualname(frame);
@@ -112,6 +124,36 @@ static void add_frame(struct printer *printer, const pst_frame *frame)
     if (printer->report->verbose)
         add_frame_details(printer, frame, position);
     add_errors(text, pst_frame_get_errors(frame), false, 4, printer->palette);
+}
+
+static void remember_frame(struct frame_memo *memo, pst_addr code, int lasti, const char *data, size_t size)
+{
+    char *copy = size <= MEMO_MAX_SIZE ? realloc(memo->data, size) : NULL;
+    memo->code = copy ? code : 0;
+    if (!copy)
+        return;
+    memcpy(copy, data, size);
+    *memo = (struct frame_memo){code, lasti, copy, size};
+}
+
+static void add_frame(struct printer *printer, const pst_frame *frame)
+{
+    struct text *text = printer->text;
+    int lasti;
+    pst_addr code = pst_frame_get_code(frame);
+    if (!pst_frame_get_lasti(frame, &lasti) || pst_frame_get_errors(frame)) {
+        format_frame(printer, frame);
+        return;
+    }
+    struct frame_memo *memo = &printer->memo[(code / 16 + (unsigned)lasti) % MEMO_SLOTS];
+    if (memo->code == code && memo->lasti == lasti) {
+        text_add(text, memo->data, memo->size);
+        return;
+    }
+    size_t start = text->size;
+    format_frame(printer, frame);
+    if (!text->failed)
+        remember_frame(memo, code, lasti, text->data + start, text->size - start);
 }
 
 /* The same function on the same line, as far as a reader can tell. */
@@ -399,6 +441,8 @@ void report_stack_text(const struct report *report, struct report_sink *sink)
     }
     source_free(&printer.source);
     free(printer.entries);
+    for (size_t i = 0; i < MEMO_SLOTS; i++)
+        free(printer.memo[i].data);
 }
 
 static bool thread_failed(const pst_thread *thread)

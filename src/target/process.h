@@ -18,6 +18,8 @@ struct tracee {
     pid_t tid;
     enum tracee_state state;
     int signal; /* to be handed on when it is released; 0: none */
+    uint64_t asked_ns; /* CLOCK_MONOTONIC when it was told to stop */
+    uint64_t held_ns;  /* from then until it was let go */
 };
 
 /* Which files the target itself may read. */
@@ -50,7 +52,6 @@ struct process {
     size_t tracee_count;
     struct tracee *leftovers; /* of earlier pauses: still attached, since they would not stop */
     size_t leftover_count;
-    uint64_t pause_start_ns; /* CLOCK_MONOTONIC of the first stop; 0: not paused */
 };
 
 enum { PROCESS_NAME_SIZE = 32 }; /* "4294967295/stat" */

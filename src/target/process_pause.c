@@ -110,6 +110,7 @@ static void wait_for_stops(const struct process *process, struct tracee *tracees
 /* false: it must be waited for first; it is being killed. */
 static bool detach(struct tracee *tracee)
 {
+    tracee->held_ns = process_now_ns() - tracee->asked_ns;
     if (ptrace(PTRACE_DETACH, tracee->tid, NULL, (void *)(intptr_t)tracee->signal) != 0) {
         tracee->state = TRACEE_ASKED;
         return false;
@@ -123,6 +124,7 @@ static void interrupt(struct tracee *tracees, size_t count)
     for (size_t i = 0; i < count; i++)
         if (tracees[i].state == TRACEE_ATTACHED) {
             /* A failure means that it is ending: the wait will tell. */
+            tracees[i].asked_ns = process_now_ns();
             ptrace(PTRACE_INTERRUPT, tracees[i].tid, NULL, NULL);
             tracees[i].state = TRACEE_ASKED;
         }
@@ -176,15 +178,24 @@ static void keep_leftovers(struct process *process, size_t held)
             leftovers[process->leftover_count++] = process->tracees[i];
 }
 
+/* Of any one thread, from when it was told to stop until it was let go: threads are told and let go in the same
+ * order, so that this is less than from the first of the one to the last of the other. */
+static uint64_t longest_hold(const struct process *process)
+{
+    uint64_t longest = 0;
+    for (size_t i = 0; i < process->tracee_count; i++)
+        if (process->tracees[i].held_ns > longest)
+            longest = process->tracees[i].held_ns;
+    return longest;
+}
+
 void process_resume(struct pst_target *target)
 {
     struct process *process = target->process;
     if (process->leftover_count)
         release_leftovers(process);
     size_t held = release(process, process->tracees, process->tracee_count, SECOND_CHANCE_NS);
-    if (process->pause_start_ns)
-        target->pause_ns = process_now_ns() - process->pause_start_ns;
-    process->pause_start_ns = 0;
+    target->pause_ns = longest_hold(process);
     if (held)
         keep_leftovers(process, held);
     process->tracee_count = 0;
@@ -269,8 +280,6 @@ static void stop_threads(struct process *process, size_t first, uint64_t deadlin
 {
     for (size_t i = first; i < process->tracee_count; i++)
         attach(process, i, obstacle);
-    if (!process->pause_start_ns)
-        process->pause_start_ns = process_now_ns();
     interrupt(process->tracees + first, process->tracee_count - first);
     wait_for_stops(process, process->tracees + first, process->tracee_count - first, deadline);
 }

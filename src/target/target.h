@@ -83,7 +83,8 @@ struct pst_target {
     bool no_pause;
     unsigned pause_timeout_ms;
 
-    uint64_t pause_ns;         /* how long the last pause() to resume() held the threads; 0: none yet */
+    uint64_t pause_ns;         /* the longest that any one thread was held by the last pause(); valid after
+                                * resume(); 0: none was */
 
     struct process *process;       /* a live target's own: see target/process.h */
     struct core *core;             /* a core's own: see target/core.h */

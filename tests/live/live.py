@@ -4,6 +4,7 @@ afterwards.
 A test is a number of parts. A part that the machine can't do raises Skip; one that fails is a problem, and the
 others go on. If no part could run, the test ends with 77.
 """
+import ast
 import contextlib
 import functools
 import json
@@ -168,7 +169,10 @@ def spawn(function, *arguments):
     return thread
 
 def asked():
-    return select.select([0], [], [], 0)[0]
+    try:
+        return select.select([0], [], [], 0)[0]
+    except select.error:    # 2.7: a signal came
+        return []
 
 """
 
@@ -201,7 +205,8 @@ class Target:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill()
         self.process.wait()
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.stdout.close()
 
     def wait_ready(self):
@@ -373,14 +378,61 @@ def check_complete(result, what):
 
 
 def chain(thread):
-    """Names of a thread's functions, the outermost first, without threading's own."""
-    own = ("_bootstrap", "_bootstrap_inner", "__bootstrap", "__bootstrap_inner", "run")
-    return [frame["name"] for frame in reversed(thread["frames"])
-            if not (frame["name"].split("Thread")[-1] in own and "threading" in (frame["file"] or ""))]
+    """Names of a thread's functions, the outermost first, without those of threading that begin it."""
+    frames = thread["frames"][::-1]
+    while frames and os.path.basename(frames[0]["file"] or "").startswith("threading."):
+        del frames[0]
+    return [frame["name"] for frame in frames]
 
 
 def chains(result):
-    return [chain(thread) for thread in result.report["threads"] if thread["frames"]]
+    """Of all threads in which Python runs."""
+    return sorted(chain(thread) for thread in result.report["threads"] if thread["frames"])
+
+
+class Calls:
+    """Which function of a target calls which, from which line: what a stack of it can look like. Functions in
+    `anywhere` (handlers of signals) may be called from any line of the main thread."""
+
+    def __init__(self, target, anywhere=()):
+        tree = ast.parse(target.source)
+        functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        self.anywhere, self.edges = anywhere, set()
+        self.spans = {name: (node.lineno, node.end_lineno) for name, node in functions.items()}
+        self.spans["<module>"] = 1, target.source.count("\n") + 1
+        for name, scope in [("<module>", tree), *functions.items()]:
+            for node in ast.walk(scope):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
+                    self.edges.add((name, node.lineno, node.func.id))
+
+    def wrong(self, thread, roots):
+        """What is impossible in this thread's stack; None if nothing is."""
+        frames = thread["frames"][::-1]
+        if thread["main"] and frames and frames[0]["name"] != "<module>":
+            return f"the main thread begins with {frames[0]['name']}"
+        while frames and frames[0]["file"] != "<string>":
+            if os.path.basename(frames[0]["file"] or "") not in ("threading.py", "threading.pyc"):
+                return f"it begins with {frames[0]['file']}"
+            del frames[0]
+        if frames and not thread["main"] and frames[0]["name"] not in roots:
+            return f"{frames[0]['name']} begins a thread"
+        for outer, inner in zip(frames, frames[1:] + [None]):
+            if outer["file"] != "<string>":     # something of the library, called by us
+                break
+            name, line = outer["name"], outer["line"]
+            if name not in self.spans or line is None or not self.spans[name][0] <= line <= self.spans[name][1]:
+                return f"{name} has no line {line}"
+            if inner and inner["file"] == "<string>" and inner["name"] not in self.anywhere and (
+                    name, line, inner["name"]) not in self.edges:
+                return f"{name} does not call {inner['name']} in line {line}"
+        return None
+
+    def check(self, result, what, roots=()):
+        for thread in result.report["threads"]:
+            wrong = self.wrong(thread, roots)
+            if wrong:
+                problem(f"{what}: an impossible stack: {wrong}: "
+                        f"{[(frame['name'], frame['line']) for frame in thread['frames']]}")
 
 
 @contextlib.contextmanager

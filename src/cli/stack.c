@@ -219,7 +219,9 @@ static int print_snapshot(struct run *run)
         output_finish(&run->output, true);
         return EXIT_OPEN;
     }
-    bool partial = pst_snapshot_is_partial(run->snapshot);
+    /* What is wrong with the target itself (a truncated core, a library of another build) counts too: whoever reads
+     * the exit code alone must learn of it. */
+    bool partial = pst_snapshot_is_partial(run->snapshot) || pst_target_get_errors(run->target);
     size_t failed_count = partial ? report_count_failed_threads(run->snapshot) : 0;
     if (!print_report(run) && run->output.error != EPIPE)
         return EXIT_PARTIAL;

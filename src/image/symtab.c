@@ -17,10 +17,17 @@ static Elf *open_elf(int fd)
     return elf;
 }
 
+/* Link-time optimisation and some compilers put a number behind the name of what is local: "interp_head.lto_priv.0". */
+static bool is_name(const char *name, const char *wanted)
+{
+    size_t size = strlen(wanted);
+    return strncmp(name, wanted, size) == 0 && (name[size] == '\0' || name[size] == '.');
+}
+
 static void match(const char *name, const GElf_Sym *symbol, const char *const *names, pst_addr *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(name, names[i]) == 0)
+        if (name[0] == names[i][0] && is_name(name, names[i]))
             values[i] = symbol->st_value;
 }
 

@@ -6,7 +6,27 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char cookie[8] = {'x', 'd', 'e', 'b', 'u', 'g', 'p', 'y'};
+/* All that is ever looked for in a file's .symtab, so that it is read once. */
+static const char *const symbol_names[] = {
+    "_PyRuntime",
+    "_PyThreadState_Current",
+    "interp_head",
+    "PyCode_Type",
+    "PyType_Type",
+    "Py_Version",
+    "Py_NewRef",
+    "PyFrame_GetCode",
+    "PyCode_NewWithPosOnlyArgs",
+    "PyOS_FSPath",
+    "PyString_Type",
+    "_Py_NegativeRefcount",
+    "PyUnicodeUCS2_FromUnicode",
+};
+
+enum { SYMBOL_RUNTIME, SYMBOL_TSTATE_CURRENT, SYMBOL_INTERP_HEAD,
+       SYMBOL_COUNT = sizeof symbol_names / sizeof *symbol_names };
+
+_Static_assert((int)SYMBOL_COUNT <= (int)LOCATION_MAX_SYMBOLS, "location.file_symbols has room for them");
 
 /* ---- the images of a target --------------------------------------------------------------------------- */
 
@@ -14,6 +34,7 @@ static const char cookie[8] = {'x', 'd', 'e', 'b', 'u', 'g', 'p', 'y'};
 struct candidates {
     const struct segment **segments;
     size_t count;
+    size_t likely_count;   /* the first so many: the executable and what is named libpython */
 };
 
 static const char *base_name(const char *path)
@@ -32,10 +53,12 @@ static int rank(const struct pst_target *target, const struct segment *segment)
 
 static pst_error *list_candidates(const struct pst_target *target, struct candidates *candidates)
 {
-    *candidates = (struct candidates){calloc(target->segment_count + 1, sizeof(struct segment *)), 0};
+    *candidates = (struct candidates){.segments = calloc(target->segment_count + 1, sizeof(struct segment *))};
     if (!candidates->segments)
         return error_no_memory();
     for (int wanted = 0; wanted <= 2; wanted++) {
+        if (wanted == 2)
+            candidates->likely_count = candidates->count;
         for (size_t i = 0; i < target->segment_count; i++) {
             const struct segment *segment = &target->segments[i];
             bool starts_file = segment->path && segment->path[0] != '[' && segment->file_offset == 0;
@@ -46,14 +69,43 @@ static pst_error *list_candidates(const struct pst_target *target, struct candid
     return NULL;
 }
 
+/* The headers of the many images that are none of the likely ones, in one read. */
+static void prefetch_headers(struct pst_target *target, const struct candidates *candidates)
+{
+    size_t count = candidates->count - candidates->likely_count;
+    pst_addr *addresses = malloc(count * sizeof *addresses + 1);
+    for (size_t i = 0; addresses && i < count; i++)
+        addresses[i] = candidates->segments[candidates->likely_count + i]->start;
+    if (addresses)
+        memory_prefetch(target->memory, addresses, count);
+    free(addresses);
+}
+
 /* ---- 1. dynamic symbols --------------------------------------------------------------------------------- */
 
-static pst_error *find_dynamic(struct pst_target *target, struct location *location)
+/* To 3.6 a program of the variable's users may hold it: the linker moved it there (a copy relocation). It is no
+ * interpreter, for it lacks the functions. */
+static pst_error *find_current(struct pst_target *target, struct location *location, pst_addr *moved)
+{
+    pst_addr current, initialized = 0;
+    TRY(image_find_symbol(target->memory, &location->image, "_PyThreadState_Current", &current));
+    if (!current)
+        return NULL;
+    TRY(image_find_symbol(target->memory, &location->image, "Py_IsInitialized", &initialized));
+    if (initialized)
+        location->tstate_current = *moved ? *moved : current;
+    else if (!*moved)
+        *moved = current;
+    return NULL;
+}
+
+static pst_error *find_dynamic(struct pst_target *target, struct location *location, pst_addr *moved)
 {
     TRY(image_find_symbol(target->memory, &location->image, "_PyRuntime", &location->runtime));
-    if (location->runtime)
-        return NULL;
-    return image_find_symbol(target->memory, &location->image, "_PyThreadState_Current", &location->tstate_current);
+    if (!location->runtime)
+        TRY(find_current(target, location, moved));
+    location->exports = location->runtime || location->tstate_current;
+    return NULL;
 }
 
 /* What went wrong with a candidate: the search goes on, and the first cause is told if it finds nothing. */
@@ -69,10 +121,17 @@ static bool open_candidate(struct pst_target *target, const struct segment *segm
                            pst_error **first)
 {
     bool found = false;
-    *location = (struct location){.segment = segment};
+    location->segment = segment;
     keep_first(first, error_in(image_open(target->memory, segment->start, &location->image, &found), "%s",
                                segment->path));
     return found;
+}
+
+static bool open_large_candidate(struct pst_target *target, const struct segment *segment, struct location *location,
+                                 pst_error **first)
+{
+    return open_candidate(target, segment, location, first) &&
+           location->image.end - location->image.start >= LOCATE_MIN_IMAGE;
 }
 
 static bool is_found(const struct location *location)
@@ -83,10 +142,13 @@ static bool is_found(const struct location *location)
 static bool search_dynamic(struct pst_target *target, const struct candidates *candidates, struct location *location,
                            pst_error **first)
 {
+    pst_addr moved = 0;
     for (size_t i = 0; i < candidates->count; i++) {
+        if (i == candidates->likely_count)
+            prefetch_headers(target, candidates);
         if (!open_candidate(target, candidates->segments[i], location, first))
             continue;
-        keep_first(first, error_in(find_dynamic(target, location), "%s", location->segment->path));
+        keep_first(first, error_in(find_dynamic(target, location, &moved), "%s", location->segment->path));
         if (is_found(location))
             return true;
     }
@@ -95,94 +157,74 @@ static bool search_dynamic(struct pst_target *target, const struct candidates *c
 
 /* ---- 2. what the file says ---------------------------------------------------------------------------- */
 
-/* Looks names up in .symtab of the image's file; those that are not there stay 0. */
-static pst_error *find_in_file(struct pst_target *target, const struct location *location, const char *const *names,
-                               pst_addr *addresses, size_t count)
+/* Fills location->file_symbols; *section is the address of .PyRuntime. What is not there is 0. */
+static pst_error *read_file(struct pst_target *target, struct location *location, pst_addr *section)
 {
     int fd = -1;
-    for (size_t i = 0; i < count; i++)
-        addresses[i] = 0;
+    *section = 0;
+    memset(location->file_symbols, 0, sizeof location->file_symbols);
     TRY(target->operations->open_file(target, location->segment->path, location->segment, &fd));
     if (fd < 0)
         return NULL;
-    pst_error *error = symtab_find(fd, names, addresses, count);
+    pst_error *error = symtab_find(fd, symbol_names, location->file_symbols, SYMBOL_COUNT);
+    if (!error)
+        error = section_find(fd, ".PyRuntime", section);
     close(fd);
-    for (size_t i = 0; i < count; i++)
-        if (addresses[i])
-            addresses[i] += location->image.bias;
-    return error;
-}
-
-static pst_error *find_section(struct pst_target *target, struct location *location)
-{
-    int fd = -1;
-    TRY(target->operations->open_file(target, location->segment->path, location->segment, &fd));
-    if (fd < 0)
-        return NULL;
-    pst_error *error = section_find(fd, ".PyRuntime", &location->runtime);
-    close(fd);
-    if (location->runtime)
-        location->runtime += location->image.bias;
+    for (size_t i = 0; i < SYMBOL_COUNT; i++)
+        location->file_symbols[i] += location->file_symbols[i] ? location->image.bias : 0;
+    *section += *section ? location->image.bias : 0;
     return error;
 }
 
 static bool search_files(struct pst_target *target, const struct candidates *candidates, struct location *location,
                          pst_error **first)
 {
-    static const char *const names[] = {"_PyRuntime", "_PyThreadState_Current", "interp_head"};
     for (size_t i = 0; i < candidates->count; i++) {
-        pst_addr found[3];
-        if (!open_candidate(target, candidates->segments[i], location, first))
+        pst_addr section;
+        if (!open_large_candidate(target, candidates->segments[i], location, first))
             continue;
-        pst_error *error = find_in_file(target, location, names, found, 3);
-        if (!error) {
-            location->runtime = found[0];
-            location->tstate_current = found[0] ? 0 : found[1];
-            location->interp_head = found[0] ? 0 : found[2];
+        pst_error *error = read_file(target, location, &section);
+        location->runtime = location->file_symbols[SYMBOL_RUNTIME] ? location->file_symbols[SYMBOL_RUNTIME] : section;
+        if (!location->runtime) {
+            location->tstate_current = location->file_symbols[SYMBOL_TSTATE_CURRENT];
+            location->interp_head = location->file_symbols[SYMBOL_INTERP_HEAD];
         }
         keep_first(first, error);
-        if (!is_found(location))
-            keep_first(first, find_section(target, location));
         if (is_found(location))
             return true;
     }
     return false;
 }
 
-/* ---- 3. the cookie ------------------------------------------------------------------------------------ */
+/* ---- 3. what the data look like ------------------------------------------------------------------------- */
 
-/* _PyRuntime is aligned, and its first page holds the cookie: pages are searched word by word. */
-static bool search_segment(struct pst_target *target, const struct segment *segment, pst_addr *address)
+static bool search_data(struct pst_target *target, const struct candidates *candidates, struct location *location,
+                        pst_error **first)
 {
-    static const size_t step = 64 * 1024;
-    unsigned char *bytes = malloc(step);
-    uint64_t size = segment->end - segment->start;
-    *address = 0;
-    for (uint64_t at = 0; bytes && at < size && at < LOCATE_MAX_SCAN && !*address; at += step) {
-        size_t wanted = size - at < step ? (size_t)(size - at) : step, got = 0;
-        pst_error_free(memory_read_some(target->memory, segment->start + at, bytes, wanted, &got));
-        for (size_t i = 0; i + sizeof cookie <= got && !*address; i += sizeof cookie)
-            if (memcmp(bytes + i, cookie, sizeof cookie) == 0)
-                *address = segment->start + at + i;
-    }
-    free(bytes);
-    return *address != 0;
-}
-
-static bool search_cookie(struct pst_target *target, const struct candidates *candidates, struct location *location,
-                          pst_error **first)
-{
+    struct suspects *suspects = &location->suspects;
     for (size_t i = 0; i < candidates->count; i++) {
-        if (!open_candidate(target, candidates->segments[i], location, first))
-            continue;
-        for (size_t j = 0; j < target->segment_count; j++) {
-            const struct segment *segment = &target->segments[j];
-            bool inside = segment->start >= location->image.start && segment->start < location->image.end;
-            if (inside && segment->writable && search_segment(target, segment, &location->runtime))
-                return true;
+        if (open_large_candidate(target, candidates->segments[i], location, first) &&
+            suspects_search(target, &location->image, location->segment, suspects)) {
+            location->runtime = suspects->list[suspects->count - 1].address;
+            suspects->count = 0;
+            return true;
         }
     }
-    return false;
+    return suspects->count;
+}
+
+pst_error *location_take_suspect(struct pst_target *target, struct location *location, size_t index)
+{
+    const struct suspect *suspect = &location->suspects.list[index];
+    bool found;
+    TRY(image_open(target->memory, suspect->file->start, &location->image, &found));
+    location->segment = suspect->file;
+    location->runtime = location->interp_head = 0;
+    if (suspect->kind == SUSPECT_INTERP_HEAD)
+        location->interp_head = suspect->address;
+    else
+        location->runtime = suspect->address;
+    return NULL;
 }
 
 /* ---- the symbols beside it ---------------------------------------------------------------------------- */
@@ -190,24 +232,31 @@ static bool search_cookie(struct pst_target *target, const struct candidates *ca
 pst_error *location_find_symbol(struct pst_target *target, const struct location *location, const char *name,
                                 pst_addr *address)
 {
-    TRY(image_find_symbol(target->memory, &location->image, name, address));
-    return *address ? NULL : find_in_file(target, location, &name, address, 1);
+    *address = 0;
+    if (location->exports)
+        return image_find_symbol(target->memory, &location->image, name, address);
+    for (size_t i = 0; i < SYMBOL_COUNT; i++)
+        if (strcmp(symbol_names[i], name) == 0)
+            *address = location->file_symbols[i];
+    return NULL;
 }
 
 /* To 3.6 the list of interpreters is a static variable: no dynamic symbol names it. Where the file was
  * stripped as well, the decoders search for it (python/interpreter_search.c). */
 static void find_interp_head(struct pst_target *target, struct location *location)
 {
-    static const char *const name = "interp_head";
-    if (!location->runtime && !location->interp_head)
-        pst_error_free(find_in_file(target, location, &name, &location->interp_head, 1));
+    pst_addr section;
+    if (!location->tstate_current || location->interp_head)
+        return;
+    pst_error_free(read_file(target, location, &section));
+    location->interp_head = location->file_symbols[SYMBOL_INTERP_HEAD];
 }
 
 /* The types' addresses help to validate; without them names do. */
 static void find_types(struct pst_target *target, struct location *location)
 {
-    pst_error_free(image_find_symbol(target->memory, &location->image, "PyCode_Type", &location->code_type));
-    pst_error_free(image_find_symbol(target->memory, &location->image, "PyType_Type", &location->type_type));
+    pst_error_free(location_find_symbol(target, location, "PyCode_Type", &location->code_type));
+    pst_error_free(location_find_symbol(target, location, "PyType_Type", &location->type_type));
 }
 
 static pst_error *not_python(const struct pst_target *target, const pst_error *cause)
@@ -226,9 +275,10 @@ pst_error *locate_interpreter(struct pst_target *target, struct location *locati
     struct candidates candidates;
     TRY(list_candidates(target, &candidates));
     pst_error *first = NULL;
+    *location = (struct location){0};
     bool found = search_dynamic(target, &candidates, location, &first) ||
                  search_files(target, &candidates, location, &first) ||
-                 search_cookie(target, &candidates, location, &first);
+                 search_data(target, &candidates, location, &first);
     pst_error *error = found ? NULL : not_python(target, first);
     if (found) {
         find_interp_head(target, location);

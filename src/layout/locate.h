@@ -5,33 +5,45 @@
  * The ways, in this order:
  *   1. the dynamic symbols of the executable, of images named libpython*, of all the others (a renamed or
  *      embedded interpreter), read from the target's memory;
- *   2. .symtab and the .PyRuntime section of these images' files, for a program that exports nothing;
- *   3. the cookie at the start of _PyRuntime (3.13+), searched in the writable data of the images.
+ *   2. .symtab and the .PyRuntime section (3.10+) of these images' files, for a program that exports nothing;
+ *   3. what the writable data of these images look like, for one that was stripped of all that: see
+ *      layout/suspect.h. But for 3.13+, whose _PyRuntime has a cookie, it takes the decoders to tell whether
+ *      a suspect is one: see python/interpreter_search.c.
  */
 #ifndef PYSTANDER_LAYOUT_LOCATE_H
 #define PYSTANDER_LAYOUT_LOCATE_H
 
 #include "image/dynamic.h"
+#include "layout/suspect.h"
 #include "target/target.h"
 
 enum {
-    LOCATE_MAX_SCAN = 64 << 20, /* bytes of writable data that are searched in one image */
+    LOCATE_MIN_IMAGE = 1 << 20, /* bytes that an image takes in memory to be worth ways 2 and 3: the smallest
+                                 * CPython has some 1.5 MB */
+    LOCATION_MAX_SYMBOLS = 20,
 };
 
 struct location {
     struct image image;
     const struct segment *segment;  /* the image's first, whose path is the file's */
+    bool exports;                   /* the image's dynamic symbols are CPython's */
     pst_addr runtime;               /* _PyRuntime, 3.7+; else 0 */
     pst_addr interp_head;           /* the variable of that name, to 3.6; 0: not known */
-    pst_addr tstate_current;        /* _PyThreadState_Current, to 3.6 */
+    pst_addr tstate_current;        /* _PyThreadState_Current, to 3.6; 0: not known */
     pst_addr code_type, type_type;  /* PyCode_Type, PyType_Type; 0: not known */
+    pst_addr file_symbols[LOCATION_MAX_SYMBOLS]; /* of an image that does not export them; see locate.c */
+    struct suspects suspects;       /* if all of the above was to no avail: `image` is not known either */
 };
 
 /* PST_ERROR_NOT_PYTHON when there is none. */
 MUST_USE pst_error *locate_interpreter(struct pst_target *target, struct location *location);
 
-/* A symbol of the image that was found: dynamic, else from its file's .symtab; 0 if there is none. */
+/* A symbol of CPython's, one of those that locate.c has a list of: of the image's dynamic symbols, else from its
+ * file's .symtab; 0 if there is none. */
 MUST_USE pst_error *location_find_symbol(struct pst_target *target, const struct location *location,
                                          const char *name, pst_addr *address);
+
+/* Puts a suspect, of location->suspects, in the place of what was found: its image and address. */
+MUST_USE pst_error *location_take_suspect(struct pst_target *target, struct location *location, size_t index);
 
 #endif

@@ -248,6 +248,30 @@ static pst_error *add_target_threads(struct walk *walk, size_t *target_index)
     return NULL;
 }
 
+static struct pst_thread *find_tid_in(struct pst_snapshot *snapshot, pid_t tid)
+{
+    for (size_t i = 0; i < snapshot->thread_count; i++)
+        if (snapshot->threads[i].tid == tid)
+            return &snapshot->threads[i];
+    return NULL;
+}
+
+/* A main thread that has exited while others run is still listed (as a zombie), but glibc has forgotten its id.
+ * If it is the one thread that no PyThreadState claims, and one PyThreadState has no thread, they are each other's. */
+static void match_exited_main(struct walk *walk)
+{
+    struct pst_snapshot *snapshot = walk->snapshot;
+    const struct target_thread *leader = target_find_thread(walk->python->target, walk->python->target->pid);
+    if (!leader || leader->state != 'Z' || find_tid_in(snapshot, leader->tid))
+        return;
+    struct pst_thread *lost = find_tid_in(snapshot, 0);
+    if (!lost)
+        return;
+    lost->tid = leader->tid;
+    if (find_tid_in(snapshot, 0))
+        lost->tid = 0; /* there are two: no telling which */
+}
+
 /* Leaves out the Python threads that were not asked for. */
 static void drop_unwanted(struct walk *walk)
 {
@@ -278,6 +302,7 @@ static pst_error *sort_threads(struct pst_snapshot *snapshot, const size_t *targ
 pst_error *threads_join_target(struct walk *walk)
 {
     struct pst_snapshot *snapshot = walk->snapshot;
+    match_exited_main(walk);
     drop_unwanted(walk);
     size_t most = snapshot->thread_count + walk->python->target->thread_count + 1;
     size_t *target_index = calloc(most, sizeof *target_index);

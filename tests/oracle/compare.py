@@ -204,6 +204,9 @@ class Comparison:
         else:
             self.equal(path + ".holds_gil", thread["holds_gil"], expected["holds_gil"])
         frames, stack = thread["frames"], expected["frames"]
+        if not isinstance(frames, list):
+            self.differ(path + ".frames", "no list: %s" % shorten(frames))
+            return
         if expected["moving"]:
             frames = self.moving(path, frames, expected["moving"], len(stack))
         self.equal(path + ".frames (count)", len(frames), len(stack))

@@ -25,7 +25,10 @@ def kernel_thread(pid, tid):
 def source(root, programs, file, line):
     if root is None or not file.startswith(programs) or not line:
         return None
-    lines = read(root + file).decode().split("\n")
+    try:
+        lines = read(root + file).decode().split("\n")
+    except OSError:
+        return None
     return lines[line - 1].strip() if line <= len(lines) else None
 
 
@@ -71,11 +74,12 @@ def main():
     pid, signal, executable, arguments, root, programs = None, None, None, None, None, None
     if name.isdigit():
         kind, path, pid = "process", None, int(name)
-        arguments = [os.fsdecode(part) for part in read("/proc/%d/cmdline" % pid).split(b"\0")[:-1]]
-        root = os.readlink("/proc/%d/root" % pid).rstrip("/")
+        task = "/proc/%d/task/%s" % (pid, max(os.listdir("/proc/%d/task" % pid)))    # the leader may have ended
+        arguments = [os.fsdecode(part) for part in read(task + "/cmdline").split(b"\0")[:-1]]
+        root = os.readlink(task + "/root").rstrip("/")
         program = next(index for index, part in enumerate(arguments) if part.endswith(".py"))
         programs, truth = os.path.dirname(arguments[program]), root + arguments[program + 1]
-        executable = os.readlink("/proc/%d/exe" % pid)
+        executable = os.readlink(task + "/exe")
     else:
         kind, path, truth = "core", name, os.path.join(os.path.dirname(name), "truth.json")
         executable = os.environ.get("FAKETOOL_EXECUTABLE")

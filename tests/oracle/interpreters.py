@@ -26,10 +26,14 @@ from pathlib import Path
 
 PROBE = """
 import sys, platform
-sys.stdout.write('%d.%d.%d %s %s %d %s' % (sys.version_info[:3] + (
+try:
+    import _ctypes
+except ImportError:
+    _ctypes = None
+sys.stdout.write('%d.%d.%d %s %s %d %d %s' % (sys.version_info[:3] + (
     {'final': '', 'alpha': 'a', 'beta': 'b', 'candidate': 'rc'}[sys.version_info[3]]
     + (str(sys.version_info[4]) if sys.version_info[3] != 'final' else '') or '-',
-    't' if 't' in getattr(sys, 'abiflags', '') else '-', hasattr(sys, 'gettotalrefcount'),
+    't' if 't' in getattr(sys, 'abiflags', '') else '-', hasattr(sys, 'gettotalrefcount'), bool(_ctypes),
     platform.python_implementation())))
 """
 
@@ -37,9 +41,9 @@ sys.stdout.write('%d.%d.%d %s %s %d %s' % (sys.version_info[:3] + (
 class Interpreter:
     """`path` is the executable as its own root names it; `root` is None or the root to chroot into."""
 
-    def __init__(self, path, root, version, free_threaded, debug):
+    def __init__(self, path, root, version, free_threaded, debug, has_ctypes=True):
         self.path, self.root, self.version = path, root, version
-        self.free_threaded, self.debug = free_threaded, debug
+        self.free_threaded, self.debug, self.has_ctypes = free_threaded, debug, has_ctypes
         self.id = None
 
     @property
@@ -67,13 +71,13 @@ def probe(path, root=None):
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
                               env=environment(), cwd="/")
-        version, suffix, threaded, debug, implementation = done.stdout.decode().split()
+        version, suffix, threaded, debug, ctypes, implementation = done.stdout.decode().split()
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         print("interpreters: %s does not run: %s" % (path, error), file=sys.stderr)
         return None
     if implementation != "CPython":
         return None
-    return Interpreter(path, root, version + suffix.replace("-", ""), threaded == "t", debug == "1")
+    return Interpreter(path, root, version + suffix.replace("-", ""), threaded == "t", debug == "1", ctypes == "1")
 
 
 def pyenv_root():

@@ -103,6 +103,10 @@ def check(tool, target, kernel, mode, core_path=None):
 def run_modes(options, totals, interpreter, scenario, programs):
     modes = [mode for mode in scenario.modes() if mode in options.modes]
     name = "%s %s " % (interpreter.id, scenario.name)
+    if scenario.ctypes and not interpreter.has_ctypes:
+        for mode in modes:
+            totals.skipped_run(name + mode, "%s has no ctypes" % interpreter.id)
+        return
     target = Target(interpreter, scenario, programs)
     left = list(modes)
     try:

@@ -4,13 +4,14 @@ MODES = ("live", "nopause", "gcore", "core")
 
 
 class Scenario:
-    """`since`: the first version that has what it needs. `moves`: it has threads that never park, so that an
+    """`ctypes`: it needs that module, which some builds lack. `since`: the first version that has what it needs. `moves`: it has threads that never park, so that an
     unpaused run may see anything of them. `default`: part of a run that names no scenario."""
 
-    def __init__(self, name, program=None, arguments=(), options=(), since=(2, 7), moves=False, default=True):
+    def __init__(self, name, program=None, arguments=(), options=(), since=(2, 7), moves=False,
+                 ctypes=False, default=True):
         self.name, self.program = name, (program or name) + ".py"
         self.arguments, self.options = list(arguments), list(options)
-        self.since, self.moves, self.default = since, moves, default
+        self.since, self.moves, self.ctypes, self.default = since, moves, ctypes, default
 
     def modes(self):
         return [mode for mode in MODES if not (self.moves and mode == "nopause")]
@@ -30,7 +31,7 @@ ALL = [
     Scenario("waits", default=False),
     Scenario("threads", default=False),
     # What needs a process of its own.
-    Scenario("bare", arguments=[b"caf\xe9", "", "\u6f22\u5b57", "a b"]),
+    Scenario("bare", options=["-S"], arguments=[b"caf\xe9", "", "\u6f22\u5b57", "a b"]),
     Scenario("calls-without-columns", "calls", options=["-X", "no_debug_ranges"], since=(3, 11)),
     Scenario("traced"),
     Scenario("monitored", since=(3, 12)),
@@ -40,9 +41,9 @@ ALL = [
     Scenario("subinterpreters", since=(3, 8)),
     Scenario("busy", moves=True),
     Scenario("busy-calls", "busy_calls", moves=True),
-    Scenario("gil"),
+    Scenario("gil", ctypes=True),
     Scenario("signals"),
     Scenario("ending"),
-    Scenario("main-exited", "ending", ["exited"]),
+    Scenario("main-exited", "ending", ["exited"], ctypes=True),
     Scenario("many"),
 ]

@@ -1,0 +1,148 @@
+#include "layout/suspect.h"
+
+#include "base/bytes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    WORD = 8,
+    STEP_PAGES = 64,                 /* read at once */
+    STEP = STEP_PAGES * MEMORY_PAGE_SIZE,
+    OVERLAP = 3 * WORD,              /* what is needed beyond a word to judge it */
+};
+
+static const char cookie[8] = {'x', 'd', 'e', 'b', 'u', 'g', 'p', 'y'};
+
+struct search {
+    struct pst_target *target;
+    const struct image *image;
+    const struct segment *file;
+    struct suspects *suspects;
+};
+
+static void add(struct search *search, enum suspect_kind kind, pst_addr address)
+{
+    struct suspects *suspects = search->suspects;
+    if (suspects->count < SUSPECT_MAX)
+        suspects->list[suspects->count++] = (struct suspect){kind, address, search->file};
+}
+
+/* ---- 3.13+: the cookie ------------------------------------------------------------------------------- */
+
+/* Cookie, version, free_threaded: Include/internal/pycore_debug_offsets.h. */
+static bool is_runtime(const uint8_t *words)
+{
+    return memcmp(words, cookie, sizeof cookie) == 0 && bytes_unsigned(words + WORD, WORD) >> 24 == 3 &&
+           bytes_unsigned(words + 2L * WORD, WORD) <= 1;
+}
+
+/* ---- 3.7 to 3.12: struct pyinterpreters -------------------------------------------------------------- */
+
+static const struct segment *find_writable(const struct search *search, pst_addr address)
+{
+    const struct segment *segment =
+        address && address % WORD == 0 ? target_find_segment(search->target, address) : NULL;
+    return segment && segment->writable ? segment : NULL;
+}
+
+/* mutex, head, main, next_id: Include/internal/pycore_runtime.h. Few other data pass even the first test. */
+static bool is_interpreters(const struct search *search, const uint8_t *words)
+{
+    uint64_t next_id = bytes_unsigned(words + 3L * WORD, WORD);
+    if (next_id == 0 || next_id > SUSPECT_MAX_INTERPRETERS)
+        return false;
+    for (size_t i = 0; i < 3; i++)
+        if (!find_writable(search, bytes_unsigned(words + i * WORD, WORD)))
+            return false;
+    return true;
+}
+
+/* ---- to 3.6: interp_head ----------------------------------------------------------------------------- */
+
+static uint64_t read_word(const struct search *search, pst_addr address)
+{
+    uint8_t bytes[WORD];
+    pst_error *error = memory_read(search->target->memory, address, bytes, sizeof bytes);
+    pst_error_free(error);
+    return error ? 0 : bytes_unsigned(bytes, sizeof bytes);
+}
+
+/* PyInterpreterState is {next, tstate_head …} on the heap, PyThreadState {next, interp …} or, from 3.4 on,
+ * {prev, next, interp …}: Include/pystate.h. */
+static bool points_to_interpreter(struct search *search, pst_addr interpreter)
+{
+    const struct segment *segment = find_writable(search, interpreter);
+    bool on_heap = segment && (!segment->path || segment->path[0] == '[') &&
+                   (interpreter < search->image->start || interpreter >= search->image->end);
+    if (!on_heap || search->suspects->probed++ >= SUSPECT_MAX_PROBES)
+        return false;
+    pst_addr thread = read_word(search, interpreter + WORD);
+    return find_writable(search, thread) && (read_word(search, thread + WORD) == interpreter ||
+                                             read_word(search, thread + 2L * WORD) == interpreter);
+}
+
+/* ---- the scan ---------------------------------------------------------------------------------------- */
+
+/* What can't be read is zero. */
+static void read_step(struct search *search, pst_addr start, uint8_t *bytes, size_t size)
+{
+    pst_addr pages[STEP_PAGES + 1];
+    size_t count = 0;
+    memset(bytes, 0, size);
+    for (size_t at = 0; at < size && count <= STEP_PAGES; at += MEMORY_PAGE_SIZE)
+        pages[count++] = start + at;
+    memory_prefetch(search->target->memory, pages, count);
+    for (size_t at = 0; at < size; at += MEMORY_PAGE_SIZE) {
+        size_t got, wanted = size - at < MEMORY_PAGE_SIZE ? size - at : MEMORY_PAGE_SIZE;
+        pst_error_free(memory_read_some(search->target->memory, start + at, bytes + at, wanted, &got));
+    }
+}
+
+static bool search_step(struct search *search, pst_addr start, const uint8_t *bytes, size_t size)
+{
+    static const uint8_t none[WORD];
+    for (size_t i = 0; i < size; i += WORD) {
+        if (memcmp(bytes + i, none, WORD) == 0)
+            continue;
+        if (is_runtime(bytes + i)) {
+            search->suspects->count -= search->suspects->count == SUSPECT_MAX;
+            add(search, SUSPECT_RUNTIME, start + i);
+            return true;
+        }
+        if (is_interpreters(search, bytes + i))
+            add(search, SUSPECT_INTERPRETERS, start + i + WORD);
+        else if (points_to_interpreter(search, bytes_unsigned(bytes + i, WORD)))
+            add(search, SUSPECT_INTERP_HEAD, start + i);
+    }
+    return false;
+}
+
+static bool search_segment(struct search *search, const struct segment *segment)
+{
+    struct suspects *suspects = search->suspects;
+    uint8_t *bytes = malloc(STEP + OVERLAP);
+    bool found = false;
+    for (pst_addr at = segment->start; bytes && !found && at < segment->end && suspects->scanned < SUSPECT_MAX_SCAN;
+         at += STEP) {
+        size_t size = segment->end - at < STEP ? (size_t)(segment->end - at) : STEP;
+        suspects->scanned += size;
+        read_step(search, at, bytes, size + OVERLAP);
+        found = search_step(search, at, bytes, size);
+    }
+    free(bytes);
+    return found;
+}
+
+bool suspects_search(struct pst_target *target, const struct image *image, const struct segment *file,
+                     struct suspects *suspects)
+{
+    struct search search = {target, image, file, suspects};
+    for (size_t i = 0; i < target->segment_count; i++) {
+        const struct segment *segment = &target->segments[i];
+        bool inside = segment->start >= image->start && segment->start < image->end;
+        if (inside && segment->writable && search_segment(&search, segment))
+            return true;
+    }
+    return false;
+}

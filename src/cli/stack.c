@@ -221,7 +221,7 @@ static int print_snapshot(struct run *run)
     }
     /* What is wrong with the target itself (a truncated core, a library of another build) counts too: whoever reads
      * the exit code alone must learn of it. */
-    bool partial = pst_snapshot_is_partial(run->snapshot) || pst_target_get_errors(run->target);
+    bool partial = pst_snapshot_is_partial(run->snapshot) || pst_target_get_errors(run->report.target);
     size_t failed_count = partial ? report_count_failed_threads(run->snapshot) : 0;
     if (!print_report(run) && run->output.error != EPIPE)
         return EXIT_PARTIAL;

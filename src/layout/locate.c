@@ -270,6 +270,11 @@ static pst_error *not_python(const struct pst_target *target, const pst_error *c
                                             : "it has no memory mappings: a kernel thread or a zombie?");
 }
 
+pst_error *location_not_found(const struct pst_target *target)
+{
+    return not_python(target, NULL);
+}
+
 pst_error *locate_interpreter(struct pst_target *target, struct location *location)
 {
     struct candidates candidates;

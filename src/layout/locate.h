@@ -38,6 +38,9 @@ struct location {
 /* PST_ERROR_NOT_PYTHON when there is none. */
 MUST_USE pst_error *locate_interpreter(struct pst_target *target, struct location *location);
 
+/* The same, when all suspects turned out to be something else. */
+MUST_USE pst_error *location_not_found(const struct pst_target *target);
+
 /* A symbol of CPython's, one of those that locate.c has a list of: of the image's dynamic symbols, else from its
  * file's .symtab; 0 if there is none. */
 MUST_USE pst_error *location_find_symbol(struct pst_target *target, const struct location *location,

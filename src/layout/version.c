@@ -15,7 +15,8 @@ enum { OFFSETS_COOKIE = 0, OFFSETS_VERSION = 8, OFFSETS_FREE_THREADED = 16, OFFS
  * (ob_tid, ob_ref_local …) put before it. */
 enum { PLAIN_OB_TYPE = 8, LARGE_OB_TYPE = 24 };
 
-/* A function that a minor version brought and that every build of it exports. */
+/* A function that a minor version brought and that every build of it exports. Those of an image without any
+ * symbols are not known. */
 static const struct marker {
     int major, minor;
     const char *symbol;
@@ -55,7 +56,7 @@ static bool read_py_version(struct pst_target *target, const struct location *lo
 {
     pst_addr address;
     uint8_t bytes[4];
-    pst_error *error = image_find_symbol(target->memory, &location->image, "Py_Version", &address);
+    pst_error *error = location_find_symbol(target, location, "Py_Version", &address);
     bool read = false;
     if (!error && address) {
         error = memory_read(target->memory, address, bytes, sizeof bytes);
@@ -78,8 +79,7 @@ static pst_error *read_markers(struct pst_target *target, const struct location 
             return NULL;
         }
     }
-    return error_new(PST_ERROR_UNSUPPORTED, "the version of the CPython in %s cannot be told",
-                     location->segment->path);
+    return NULL;
 }
 
 /* ---- the flavour -------------------------------------------------------------------------------------- */
@@ -112,7 +112,7 @@ static pst_error *detect_flavour(struct pst_target *target, const struct locatio
     pst_addr address;
     bool large_header = has_large_header(target, location);
     /* Objects/object.c has it under Py_REF_DEBUG, which Py_DEBUG implies. */
-    TRY(image_find_symbol(target->memory, &location->image, "_Py_NegativeRefcount", &address));
+    TRY(location_find_symbol(target, location, "_Py_NegativeRefcount", &address));
     version->debug = address != 0 || (large_header && !version->free_threaded);
     version->flavour = flavour_of(version, large_header);
     return NULL;

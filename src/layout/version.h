@@ -2,7 +2,8 @@
  * Which CPython it is: version and build flavour, from its memory and symbols alone.
  *
  * 3.11+ export Py_Version; 3.13+ state it in _Py_DebugOffsets as well. Before, the minor version shows in
- * which functions are exported, and the exact one in sys.hexversion, which the decoders read later.
+ * which functions are exported, and the exact one in sys.hexversion, which the decoders read later. Without any
+ * symbols they find out all of it (python/interpreter_search.c).
  */
 #ifndef PYSTANDER_LAYOUT_VERSION_H
 #define PYSTANDER_LAYOUT_VERSION_H
@@ -11,7 +12,7 @@
 #include "layout/locate.h"
 
 struct version {
-    int major, minor;
+    int major, minor;      /* 0, 0: not known */
     uint32_t hexversion;   /* sys.hexversion; 0: only major and minor are known yet */
     enum flavour flavour;
     bool free_threaded, debug;

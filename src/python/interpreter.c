@@ -1,4 +1,6 @@
 /* Interpreters and who holds their GIL. Include/internal/pycore_interp.h, pycore_gil.h, Python/ceval_gil.c. */
+#include "python/dict.h"
+#include "python/object.h"
 #include "python/snapshot.h"
 
 /* ---- the GIL ---------------------------------------------------------------------------------------- */
@@ -59,6 +61,15 @@ pst_error *interpreter_get_head(const struct python *python, pst_addr *interpret
     if (python->location.runtime)
         return field_address(python, python->location.runtime, F(_PyRuntimeState_interpreters_head), interpreter);
     return pointer_at(python, python->location.interp_head, 0, interpreter);
+}
+
+pst_error *interpreter_read_hexversion(const struct python *python, pst_addr interpreter, uint64_t *hexversion)
+{
+    pst_addr sysdict, object;
+    *hexversion = 0;
+    TRY(field_address(python, interpreter, F(PyInterpreterState_sysdict), &sysdict));
+    TRY(dict_get(python, sysdict, "hexversion", NULL, &object));
+    return object ? object_get_int(python, object, hexversion) : NULL;
 }
 
 static pst_error *count_interpreters(const struct python *python, size_t *count)

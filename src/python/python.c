@@ -1,8 +1,6 @@
 #include "python/python.h"
 
 #include "layout/settle.h"
-#include "python/dict.h"
-#include "python/object.h"
 #include "python/snapshot.h"
 
 #include <stdlib.h>
@@ -10,17 +8,13 @@
 /* To 3.10 only sys.hexversion tells the exact version. */
 static pst_error *read_hexversion(struct python *python)
 {
-    pst_addr interpreter, sysdict, object;
+    pst_addr interpreter;
     uint64_t hexversion;
     TRY(interpreter_get_head(python, &interpreter));
     if (!interpreter)
         return error_new(PST_ERROR_NOT_PYTHON, "CPython is there but not initialised: no interpreter exists");
-    TRY(field_address(python, interpreter, F(PyInterpreterState_sysdict), &sysdict));
-    TRY(dict_get(python, sysdict, "hexversion", NULL, &object));
-    if (!object)
-        return NULL;
-    TRY(object_get_int(python, object, &hexversion));
-    if (hexversion >> 16 != ((uint64_t)python->version.major << 8 | (uint64_t)python->version.minor))
+    TRY(interpreter_read_hexversion(python, interpreter, &hexversion));
+    if (hexversion && hexversion >> 16 != ((uint64_t)python->version.major << 8 | (uint64_t)python->version.minor))
         return error_new(PST_ERROR_CORRUPT, "sys.hexversion is 0x%llx in what seems to be CPython %d.%d",
                          (unsigned long long)hexversion, python->version.major, python->version.minor);
     python->version.hexversion = (uint32_t)hexversion;
@@ -31,7 +25,7 @@ static pst_error *read_hexversion(struct python *python)
 static pst_error *detect_unicode_unit(struct python *python)
 {
     pst_addr narrow;
-    TRY(image_find_symbol(python->memory, &python->location.image, "PyUnicodeUCS2_FromUnicode", &narrow));
+    TRY(location_find_symbol(python->target, &python->location, "PyUnicodeUCS2_FromUnicode", &narrow));
     python->unicode_unit = narrow ? 2 : 4;
     return NULL;
 }
@@ -47,11 +41,16 @@ static pst_error *open_python(struct python *python)
     struct pst_target *target = python->target;
     TRY(locate_interpreter(target, &python->location));
     TRY(version_detect(target, &python->location, &python->version));
+    bool user_knows = target->layout_file || target->assume_version;
+    if (!python->version.major && !user_knows)
+        TRY(interpreter_search_version(python));
     TRY(settle(python));
+    if (!python->location.runtime && !python->location.interp_head && python->location.suspects.count)
+        TRY(interpreter_search_suspects(python));
     if (python_is_2(python))
         TRY(detect_unicode_unit(python));
     if (!python->location.runtime && !python->location.interp_head)
-        TRY(interpreter_search_head(python, &python->location.interp_head));
+        TRY(interpreter_search_head(python));
     if (python->version.hexversion)
         return NULL;
     error_list_add(&target->errors, error_in(read_hexversion(python), "the version"));

@@ -124,13 +124,20 @@ MUST_USE pst_error *frame_find_code(const struct python *python, pst_addr frame,
 
 /* The address of the first interpreter; 0 if Python is not initialised. */
 MUST_USE pst_error *interpreter_get_head(const struct python *python, pst_addr *interpreter);
+/* sys.hexversion; 0: there is none yet. */
+MUST_USE pst_error *interpreter_read_hexversion(const struct python *python, pst_addr interpreter,
+                                                uint64_t *hexversion);
 void interpreters_walk(struct walk *walk);
 
 /* ---- interpreter_search.c --------------------------------------------------------------------------- */
 
-/* Where the variable interp_head is, in a stripped image of 3.6 or before: searched in the image's writable
- * data by what it must point to. */
-MUST_USE pst_error *interpreter_search_head(const struct python *python, pst_addr *variable);
+/* For images that were stripped; each completes python->location. Of 3.6 or before, whose version and layout are
+ * known but for the variable interp_head: */
+MUST_USE pst_error *interpreter_search_head(struct python *python);
+/* Whose version is not known, and perhaps not more than suspects of where it is: finds out python->version. */
+MUST_USE pst_error *interpreter_search_version(struct python *python);
+/* The same with a layout that is the user's word. */
+MUST_USE pst_error *interpreter_search_suspects(struct python *python);
 
 /* ---- thread.c -------------------------------------------------------------------------------------- */
 

@@ -272,6 +272,40 @@ static void match_exited_main(struct walk *walk)
         lost->tid = 0; /* there are two: no telling which */
 }
 
+/*
+ * A PyThreadState is made by the thread that starts another. Until that one runs for the first time, it has no ids
+ * (3.12+) or, before, those of the thread that made it; and no frames. There is nothing to tell of it yet: its system
+ * thread, if there is one, is listed without Python. (Two with frames are of two interpreters: a thread can be in
+ * both.)
+ */
+static bool is_unborn(const struct pst_snapshot *snapshot, const struct pst_thread *thread)
+{
+    if (thread->frame_count || thread->errors.first)
+        return false;
+    if (!thread->ident)
+        return true;
+    for (size_t i = 0; i < snapshot->thread_count; i++) {
+        const struct pst_thread *other = &snapshot->threads[i];
+        bool same = other->ident == thread->ident || (other->tid && other->tid == thread->tid);
+        if (same && other->frame_count && other->interpreter_id == thread->interpreter_id)
+            return true;
+    }
+    return false;
+}
+
+static void drop_unborn(struct pst_snapshot *snapshot)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < snapshot->thread_count; i++) {
+        struct pst_thread *thread = &snapshot->threads[i];
+        if (is_unborn(snapshot, thread))
+            free(thread->frames);
+        else
+            snapshot->threads[kept++] = *thread;
+    }
+    snapshot->thread_count = kept;
+}
+
 /* Leaves out the Python threads that were not asked for. */
 static void drop_unwanted(struct walk *walk)
 {
@@ -302,6 +336,7 @@ static pst_error *sort_threads(struct pst_snapshot *snapshot, const size_t *targ
 pst_error *threads_join_target(struct walk *walk)
 {
     struct pst_snapshot *snapshot = walk->snapshot;
+    drop_unborn(snapshot);
     match_exited_main(walk);
     drop_unwanted(walk);
     size_t most = snapshot->thread_count + walk->python->target->thread_count + 1;

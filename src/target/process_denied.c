@@ -62,12 +62,28 @@ static int open_self(void)
     return open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Whether two links of /proc/PID/ns lead to the same; true if that can't be seen. */
-static bool same_user_namespace(int self, int other)
+/* The machine's own user namespace, which all others are in, maps every number to itself. */
+static bool in_inner_user_namespace(int self)
+{
+    char *map;
+    size_t size;
+    uint64_t numbers[3] = { 0 };
+    if (proc_read_file(self, "uid_map", MAX_STATUS_SIZE, &map, &size) != 0)
+        return false;
+    size_t count = proc_status_numbers(map, "", 10, numbers, 3);
+    free(map);
+    return count != 3 || numbers[0] != 0 || numbers[1] != 0 || numbers[2] != UINT32_MAX;
+}
+
+/* Whether two links of /proc/PID/ns lead to the same. Theirs can't be seen by whom the process is closed to: for
+ * who has CAP_SYS_PTRACE in an inner namespace, that is one outside of it. */
+static bool same_user_namespace(int self, int other, bool capable)
 {
     struct stat ours, theirs;
-    if (fstatat(self, "ns/user", &ours, 0) != 0 || fstatat(other, "ns/user", &theirs, 0) != 0)
+    if (fstatat(self, "ns/user", &ours, 0) != 0)
         return true;
+    if (fstatat(other, "ns/user", &theirs, 0) != 0)
+        return !capable || !in_inner_user_namespace(self);
     return ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
 }
 
@@ -187,7 +203,7 @@ static pst_error *explain(const struct process *process, int self, const char *w
 {
     pid_t pid = process->target->pid;
     bool capable = ours->effective >> CAPABILITY_SYS_PTRACE & 1;
-    if (!same_user_namespace(self, process->directory))
+    if (!same_user_namespace(self, process->directory, capable))
         return error_hint(error_system(PST_ERROR_PERMISSION, errnum,
                                        "cannot %s: process %d is in another user namespace, "
                                        "where we have no rights",

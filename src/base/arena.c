@@ -14,12 +14,13 @@ struct arena_block {
 void *arena_alloc(struct arena *arena, size_t size)
 {
     const size_t align = alignof(max_align_t);
-    if (size > (size_t)1 << 40)
+    if (size > ARENA_MAX_SIZE)
         return NULL;
     size = (size + align - 1) / align * align;
     if (size > arena->capacity - arena->used) {
         size_t capacity = size > BLOCK_SIZE ? size : BLOCK_SIZE;
-        struct arena_block *block = calloc(1, sizeof *block + capacity);
+        struct arena_block *block =
+            capacity <= ARENA_MAX_SIZE - arena->total ? calloc(1, sizeof *block + capacity) : NULL;
         if (!block)
             return NULL;
         block->older = arena->blocks;

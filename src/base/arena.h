@@ -1,12 +1,14 @@
 /*
  * Memory that is freed all at once: what a snapshot holds lives in its arena.
- * Every function may return NULL (no memory), and then the arena remembers that it failed.
+ * Every function may return NULL: no memory, or the arena has ARENA_MAX_SIZE bytes.
  */
 #ifndef PYSTANDER_BASE_ARENA_H
 #define PYSTANDER_BASE_ARENA_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+enum { ARENA_MAX_SIZE = 1 << 29 };
 
 struct arena_block;
 

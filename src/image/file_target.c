@@ -1,6 +1,7 @@
 #include "image/file_target.h"
 
 #include "base/bytes.h"
+#include "image/debug_link.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -257,40 +258,23 @@ pst_error *file_target_open(const char *path, struct pst_target **result)
 
 /* ---- the supplement --------------------------------------------------------------------------------- */
 
-/* The section's text: a path, relative to the file that names it. */
-static bool find_link(Elf *elf, char *name, size_t size)
-{
-    size_t strings;
-    Elf_Scn *section = NULL;
-    if (!elf || elf_kind(elf) != ELF_K_ELF || elf_getshdrstrndx(elf, &strings) < 0)
-        return false;
-    while ((section = elf_nextscn(elf, section))) {
-        GElf_Shdr header;
-        const char *text = gelf_getshdr(section, &header) ? elf_strptr(elf, strings, header.sh_name) : NULL;
-        bool is_link = text && strcmp(text, ".gnu_debugaltlink") == 0;
-        Elf_Data *data = is_link ? elf_getdata(section, NULL) : NULL;
-        if (data && data->d_buf && memchr(data->d_buf, 0, data->d_size) && strlen(data->d_buf) < size) {
-            strcpy(name, data->d_buf);
-            return true;
-        }
-    }
-    return false;
-}
-
 int file_open_supplement(const char *path)
 {
     char name[PATH_MAX], full[2 * PATH_MAX];
+    struct build_id id, found_id;
     int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0 || elf_version(EV_CURRENT) == EV_NONE)
-        return -1;
-    Elf *elf = elf_begin(file, ELF_C_READ, NULL);
-    bool found = find_link(elf, name, sizeof name);
-    elf_end(elf);
-    close(file);
+    bool found = file >= 0 && elf_find_supplement(file, name, &id);
+    if (file >= 0)
+        close(file);
     if (!found)
         return -1;
     const char *slash = strrchr(path, '/');
     int folder_size = name[0] == '/' || !slash ? 0 : (int)(slash + 1 - path);
     snprintf(full, sizeof full, "%.*s%s", folder_size, path, name);
-    return open(full, O_RDONLY | O_CLOEXEC);
+    file = open(full, O_RDONLY | O_CLOEXEC);
+    if (file >= 0 && !(elf_find_build_id(file, &found_id) && build_id_equal(&id, &found_id))) {
+        close(file);
+        file = -1;
+    }
+    return file;
 }

@@ -202,6 +202,7 @@ static bool search_data(struct pst_target *target, const struct candidates *cand
                         pst_error **first)
 {
     struct suspects *suspects = &location->suspects;
+    memset(location->file_symbols, 0, sizeof location->file_symbols);
     for (size_t i = 0; i < candidates->count; i++) {
         if (open_large_candidate(target, candidates->segments[i], location, first) &&
             suspects_search(target, &location->image, location->segment, suspects)) {

@@ -1,10 +1,11 @@
 #include "layout/settle.h"
 
+#include "layout/cache.h"
 #include "layout/crosscheck.h"
+#include "layout/debug_file.h"
 #include "layout/derive.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 /* ---- the four ways ------------------------------------------------------------------------------------ */
 
@@ -34,18 +35,53 @@ static pst_error *load_assumed(const struct pst_target *target, struct version *
                      flavour_get_name(version->flavour), target->assume_version);
 }
 
+/* By the debug information of `file`, which it closes. */
+static pst_error *derive(struct debug_file *file, const struct location *location, const struct version *version,
+                         struct layout *layout, bool *found)
+{
+    *found = false;
+    if (file->fd < 0)
+        return NULL;
+    pst_error *error = layout_derive(file->fd, file->supplement, location->segment->path, version->major,
+                                     version->minor, version->flavour, layout, found);
+    debug_file_close(file);
+    return error;
+}
+
+/* The first file that knows CPython's structs; *damaged if not all of it could be read. */
+static pst_error *derive_from_files(struct pst_target *target, const struct location *location,
+                                    const struct version *version, const struct build_id *id, struct layout *layout,
+                                    bool *found, bool *damaged)
+{
+    struct debug_file file;
+    TRY(debug_file_open_own(target, location->segment, &file));
+    pst_error *error = derive(&file, location, version, layout, found);
+    for (size_t place = 0; !*found && id->size && debug_file_open(target, id, place, &file); place++) {
+        pst_error_free(error);
+        error = derive(&file, location, version, layout, found);
+    }
+    *damaged = error != NULL;
+    if (!*found)
+        return error;
+    error_list_add(&target->errors, error);
+    return NULL;
+}
+
 static pst_error *derive_from_image(struct pst_target *target, const struct location *location,
                                     const struct version *version, struct layout *layout, bool *found)
 {
-    int fd = -1;
-    *found = false;
-    TRY(target->operations->open_file(target, location->segment->path, location->segment, &fd));
-    if (fd < 0)
+    struct build_id id = {.size = 0};
+    bool damaged;
+    if (image_read_build_id(target, location->image.start, &id) && layout_cache_load(&id, layout) &&
+        layout->major == version->major && layout->minor == version->minor && layout->flavour == version->flavour) {
+        snprintf(layout->name, sizeof layout->name, "the DWARF of %s", location->segment->path);
+        *found = true;
         return NULL;
-    pst_error *error = layout_derive(fd, -1, location->segment->path, version->major, version->minor,
-                                     version->flavour, layout, found);
-    close(fd);
-    return error;
+    }
+    TRY(derive_from_files(target, location, version, &id, layout, found, &damaged));
+    if (*found && !damaged && id.size)
+        layout_cache_store(&id, layout);
+    return NULL;
 }
 
 static pst_error *refuse(const struct version *version)
@@ -61,13 +97,26 @@ static pst_error *refuse(const struct version *version)
                              "or --assume-version X.Y at your own risk");
 }
 
+/* Of an image that does not tell its version, the file does. */
+static void take_unknown_version(struct version *version, const struct layout *layout)
+{
+    if (version->major)
+        return;
+    version->major = layout->major;
+    version->minor = layout->minor;
+    version->flavour = layout->flavour;
+    version->debug = layout->flavour == FLAVOUR_DEBUG || layout->flavour == FLAVOUR_TRACE_REFS;
+}
+
 static pst_error *choose(struct pst_target *target, const struct location *location, struct version *version,
                          struct layout *layout, enum layout_source *source)
 {
     bool found = false;
     if (target->layout_file) {
         *source = LAYOUT_FILE;
-        return layout_load_file(target->layout_file, layout);
+        TRY(layout_load_file(target->layout_file, layout));
+        take_unknown_version(version, layout);
+        return NULL;
     }
     *source = LAYOUT_TABLE;
     if (target->assume_version)

@@ -12,7 +12,12 @@ enum {
     OVERLAP = 3 * WORD,              /* what is needed beyond a word to judge it */
 };
 
-static const char cookie[8] = {'x', 'd', 'e', 'b', 'u', 'g', 'p', 'y'};
+static const uint64_t COOKIE = 0x7970677562656478; /* "xdebugpy" */
+
+struct step {
+    uint8_t bytes[STEP + OVERLAP];
+    uint64_t words[(STEP + OVERLAP) / WORD];
+};
 
 struct search {
     struct pst_target *target;
@@ -31,10 +36,9 @@ static void add(struct search *search, enum suspect_kind kind, pst_addr address)
 /* ---- 3.13+: the cookie ------------------------------------------------------------------------------- */
 
 /* Cookie, version, free_threaded: Include/internal/pycore_debug_offsets.h. */
-static bool is_runtime(const uint8_t *words)
+static bool is_runtime(const uint64_t *words)
 {
-    return memcmp(words, cookie, sizeof cookie) == 0 && bytes_unsigned(words + WORD, WORD) >> 24 == 3 &&
-           bytes_unsigned(words + 2L * WORD, WORD) <= 1;
+    return words[0] == COOKIE && words[1] >> 24 == 3 && words[2] <= 1;
 }
 
 /* ---- 3.7 to 3.12: struct pyinterpreters -------------------------------------------------------------- */
@@ -46,16 +50,20 @@ static const struct segment *find_writable(const struct search *search, pst_addr
     return segment && segment->writable ? segment : NULL;
 }
 
-/* mutex, head, main, next_id: Include/internal/pycore_runtime.h. Few other data pass even the first test. */
-static bool is_interpreters(const struct search *search, const uint8_t *words)
+static bool is_on_heap(const struct search *search, pst_addr address)
 {
-    uint64_t next_id = bytes_unsigned(words + 3L * WORD, WORD);
-    if (next_id == 0 || next_id > SUSPECT_MAX_INTERPRETERS)
+    if (address >= search->image->start && address < search->image->end)
         return false;
-    for (size_t i = 0; i < 3; i++)
-        if (!find_writable(search, bytes_unsigned(words + i * WORD, WORD)))
-            return false;
-    return true;
+    const struct segment *segment = find_writable(search, address);
+    return segment && (!segment->path || segment->path[0] == '[');
+}
+
+/* mutex, head, main, next_id: Include/internal/pycore_runtime.h. The lock is on the heap, interpreters need not be
+ * (3.11+). */
+static bool is_interpreters(const struct search *search, const uint64_t *words)
+{
+    return words[3] > 0 && words[3] <= SUSPECT_MAX_INTERPRETERS && is_on_heap(search, words[0]) &&
+           find_writable(search, words[1]) && find_writable(search, words[2]);
 }
 
 /* ---- to 3.6: interp_head ----------------------------------------------------------------------------- */
@@ -72,10 +80,7 @@ static uint64_t read_word(const struct search *search, pst_addr address)
  * {prev, next, interp …}: Include/pystate.h. */
 static bool points_to_interpreter(struct search *search, pst_addr interpreter)
 {
-    const struct segment *segment = find_writable(search, interpreter);
-    bool on_heap = segment && (!segment->path || segment->path[0] == '[') &&
-                   (interpreter < search->image->start || interpreter >= search->image->end);
-    if (!on_heap || search->suspects->probed++ >= SUSPECT_MAX_PROBES)
+    if (!is_on_heap(search, interpreter) || search->suspects->probed++ >= SUSPECT_MAX_PROBES)
         return false;
     pst_addr thread = read_word(search, interpreter + WORD);
     return find_writable(search, thread) && (read_word(search, thread + WORD) == interpreter ||
@@ -99,21 +104,21 @@ static void read_step(struct search *search, pst_addr start, uint8_t *bytes, siz
     }
 }
 
-static bool search_step(struct search *search, pst_addr start, const uint8_t *bytes, size_t size)
+static bool search_step(struct search *search, pst_addr start, const uint64_t *words, size_t count)
 {
-    static const uint8_t none[WORD];
-    for (size_t i = 0; i < size; i += WORD) {
-        if (memcmp(bytes + i, none, WORD) == 0)
+    for (size_t i = 0; i < count; i++) {
+        pst_addr address = start + i * WORD;
+        if (!words[i])
             continue;
-        if (is_runtime(bytes + i)) {
+        if (is_runtime(words + i)) {
             search->suspects->count -= search->suspects->count == SUSPECT_MAX;
-            add(search, SUSPECT_RUNTIME, start + i);
+            add(search, SUSPECT_RUNTIME, address);
             return true;
         }
-        if (is_interpreters(search, bytes + i))
-            add(search, SUSPECT_INTERPRETERS, start + i + WORD);
-        else if (points_to_interpreter(search, bytes_unsigned(bytes + i, WORD)))
-            add(search, SUSPECT_INTERP_HEAD, start + i);
+        if (is_interpreters(search, words + i))
+            add(search, SUSPECT_INTERPRETERS, address + WORD);
+        else if (points_to_interpreter(search, words[i]))
+            add(search, SUSPECT_INTERP_HEAD, address);
     }
     return false;
 }
@@ -121,16 +126,18 @@ static bool search_step(struct search *search, pst_addr start, const uint8_t *by
 static bool search_segment(struct search *search, const struct segment *segment)
 {
     struct suspects *suspects = search->suspects;
-    uint8_t *bytes = malloc(STEP + OVERLAP);
+    struct step *step = malloc(sizeof *step);
     bool found = false;
-    for (pst_addr at = segment->start; bytes && !found && at < segment->end && suspects->scanned < SUSPECT_MAX_SCAN;
+    for (pst_addr at = segment->start; step && !found && at < segment->end && suspects->scanned < SUSPECT_MAX_SCAN;
          at += STEP) {
         size_t size = segment->end - at < STEP ? (size_t)(segment->end - at) : STEP;
         suspects->scanned += size;
-        read_step(search, at, bytes, size + OVERLAP);
-        found = search_step(search, at, bytes, size);
+        read_step(search, at, step->bytes, size + OVERLAP);
+        for (size_t i = 0; i < (size + OVERLAP) / WORD; i++)
+            step->words[i] = bytes_unsigned(step->bytes + i * WORD, WORD);
+        found = search_step(search, at, step->words, size / WORD);
     }
-    free(bytes);
+    free(step);
     return found;
 }
 

@@ -1,5 +1,6 @@
 #include "python/snapshot.h"
 
+#include "base/hash.h"
 #include "python/object.h"
 #include "python/string.h"
 
@@ -12,7 +13,7 @@ enum { CODE_UNIT_SIZE = 2, CODE_MAX_SIZE = 1 << 30 };
 static size_t slot_of(const struct code_table *codes, pst_addr address)
 {
     size_t mask = codes->capacity - 1;
-    size_t slot = (size_t)(address * 0x9e3779b97f4a7c15 >> 32) & mask;
+    size_t slot = (size_t)(address * codes->multiplier >> 32) & mask;
     while (codes->slots[slot] && codes->slots[slot]->address != address)
         slot = (slot + 1) & mask;
     return slot;
@@ -20,7 +21,8 @@ static size_t slot_of(const struct code_table *codes, pst_addr address)
 
 static bool grow(struct code_table *codes)
 {
-    struct code_table larger = {.count = codes->count, .capacity = codes->capacity ? codes->capacity * 2 : 256};
+    struct code_table larger = {.count = codes->count, .capacity = codes->capacity ? codes->capacity * 2 : 256,
+                                .multiplier = codes->capacity ? codes->multiplier : hash_multiplier()};
     larger.slots = calloc(larger.capacity, sizeof *larger.slots);
     if (!larger.slots)
         return false;
@@ -69,7 +71,7 @@ static void read_text(struct walk *walk, struct code *code, enum field field, ps
     pst_error *error = field_address(python, code->address, field, &object);
     if (!error)
         error = string_read(python, &walk->snapshot->arena, object, text);
-    error_list_add(&code->errors, error_in(error, "%s", field_get_name(field)));
+    walk_add_error(walk, &code->errors, error_in(error, "%s", field_get_name(field)));
 }
 
 /* Bytes of co_code: 3.11+ the object's own tail, before a bytes object (2.7: str). */
@@ -126,8 +128,8 @@ static void decode(struct walk *walk, struct code *code)
     read_text(walk, code, F(PyCodeObject_co_name), &code->name);
     read_text(walk, code, F(PyCodeObject_co_qualname), &code->qualname);
     read_text(walk, code, F(PyCodeObject_co_filename), &code->filename);
-    error_list_add(&code->errors, error_in(read_code_size(walk->python, code), "PyCodeObject.co_code"));
-    error_list_add(&code->errors, error_in(read_line_table(walk, code), "the line table"));
+    walk_add_error(walk, &code->errors, error_in(read_code_size(walk->python, code), "PyCodeObject.co_code"));
+    walk_add_error(walk, &code->errors, error_in(read_line_table(walk, code), "the line table"));
 }
 
 pst_error *code_get(struct walk *walk, pst_addr address, struct code **result)

@@ -136,26 +136,42 @@ static pst_error *prefetch_keys(const struct dict_reader *reader, uint64_t index
     return NULL;
 }
 
+/* Whether the entry has this name; *value is 0 if it is free. */
+static pst_error *try_entry(const struct dict_reader *reader, uint64_t index, const char *name, pst_addr *key,
+                            pst_addr *value, bool *equal)
+{
+    *value = 0;
+    *equal = false;
+    TRY(read_entry(reader, index, key, value));
+    return *key && *value ? string_equals(reader->python, *key, name, equal) : NULL;
+}
+
+/* A key that can't be read hides no other. */
 static pst_error *search(const struct dict_reader *reader, const char *name, struct attribute_memo *memo,
                          pst_addr *value)
 {
-    for (uint64_t i = 0; i < reader->count; i++) {
+    pst_error *first_error = NULL;
+    size_t broken = 0;
+    for (uint64_t i = 0; i < reader->count && broken < DICT_MAX_BROKEN_KEYS; i++) {
         pst_addr key = 0, found = 0;
         bool equal;
         if (i % PREFETCH_BATCH == 0)
-            TRY(prefetch_keys(reader, i));
-        TRY(read_entry(reader, i, &key, &found));
-        if (!key || !found)
-            continue;
-        TRY(string_equals(reader->python, key, name, &equal));
+            pst_error_free(prefetch_keys(reader, i));
+        pst_error *error = try_entry(reader, i, name, &key, &found, &equal);
+        broken += error != NULL;
+        if (first_error)
+            pst_error_free(error);
+        else
+            first_error = error;
         if (!equal)
             continue;
         if (memo)
             *memo = (struct attribute_memo){reader->keys, key, (size_t)i};
         *value = found;
+        pst_error_free(first_error);
         return NULL;
     }
-    return NULL;
+    return first_error;
 }
 
 /* An equal key in the same shared keys, at the same index as before: names are interned. */

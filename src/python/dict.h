@@ -8,7 +8,10 @@
 
 #include "python/python.h"
 
-enum { DICT_MAX_ENTRIES = 1 << 24 }; /* more than any dict that is asked for (sys.modules, threading._active) */
+enum {
+    DICT_MAX_ENTRIES = 1 << 20,   /* more than any dict that is asked for has (sys.modules, threading._active) */
+    DICT_MAX_BROKEN_KEYS = 64,    /* that a search passes over */
+};
 
 struct dict_reader {
     const struct python *python;

@@ -35,7 +35,7 @@ pst_error *field_unsigned(const struct python *python, pst_addr object, enum fie
     uint8_t bytes[8];
     TRY(read_bytes(python, object, field, bytes));
     *value = bytes_unsigned(bytes, place->size);
-    if (place->width)
+    if (place->width && place->width < 64)
         *value = *value >> place->bit & (((uint64_t)1 << place->width) - 1);
     return NULL;
 }

@@ -160,13 +160,12 @@ static pst_error *is_python_call(const struct python *python, pst_addr address, 
     return NULL;
 }
 
-/* Adds the frame at `address`; *full is set when no more are wanted. */
+/* Adds the frame at `address`, if it is a call; *full is set when no more are wanted. */
 static pst_error *walk_frame(struct walk *walk, const struct frame_form *form, struct pst_thread *thread,
-                             pst_addr address, bool *full)
+                             pst_addr address, bool *is_call, bool *full)
 {
-    bool is_call;
-    TRY(is_python_call(walk->python, address, &is_call));
-    if (!is_call)
+    TRY(is_python_call(walk->python, address, is_call));
+    if (!*is_call)
         return NULL;
     *full = walk->max_frames && thread->frame_count == walk->max_frames;
     if (*full)
@@ -179,13 +178,21 @@ static pst_error *walk_frame(struct walk *walk, const struct frame_form *form, s
     return NULL;
 }
 
+/* From 3.12 on every call has a frame of the interpreter's own below it. */
+static bool ends_with_own_frame(const struct python *python)
+{
+    return python_minor_version(python) >= 312 && has(python, F(_PyInterpreterFrame_owner));
+}
+
 static pst_error *walk_chain(struct walk *walk, struct pst_thread *thread, pst_addr address)
 {
     struct frame_form form = frame_form_of(walk->python);
     pst_addr checkpoint = 0; /* Brent: a circle comes back to it */
+    bool is_call = false;
     for (uint64_t steps = 1; address; steps++) {
         bool full = false;
-        TRY(error_in(walk_frame(walk, &form, thread, address, &full), "frame at 0x%llx", (unsigned long long)address));
+        TRY(error_in(walk_frame(walk, &form, thread, address, &is_call, &full), "frame at 0x%llx",
+                     (unsigned long long)address));
         if (full) {
             thread->truncated = true;
             return NULL;
@@ -199,6 +206,9 @@ static pst_error *walk_chain(struct walk *walk, struct pst_thread *thread, pst_a
             return error_new(PST_ERROR_LIMIT, "more than %llu frames: the outer ones were left out",
                              (unsigned long long)steps);
     }
+    if (is_call && ends_with_own_frame(walk->python))
+        return error_new(PST_ERROR_CORRUPT, "the outer frames are missing: a generator that is about to yield, or "
+                                            "a frame that was just made, is not linked to them");
     return NULL;
 }
 

@@ -21,6 +21,18 @@ static pst_error *read_hexversion(struct python *python)
     return NULL;
 }
 
+/* A dict of a running target may change while it is read. What is read again is read anew. */
+static pst_error *read_hexversion_twice(struct python *python)
+{
+    pst_error *error = read_hexversion(python);
+    if (!error || python->target->kind != PST_TARGET_PROCESS)
+        return error;
+    pst_error_free(error);
+    memory_begin(python->memory);
+    memory_refresh(python->memory);
+    return read_hexversion(python);
+}
+
 /* 2.7 was built with two or four bytes for a Py_UNICODE; the names of its functions say which. */
 static pst_error *detect_unicode_unit(struct python *python)
 {
@@ -53,7 +65,7 @@ static pst_error *open_python(struct python *python)
         TRY(interpreter_search_head(python));
     if (python->version.hexversion)
         return NULL;
-    error_list_add(&target->errors, error_in(read_hexversion(python), "the version"));
+    error_list_add(&target->errors, error_in(read_hexversion_twice(python), "the version"));
     /* Now that the exact version is known: some offsets moved within 3.7, and a pre-release is refused. */
     return python->version.hexversion ? settle(python) : NULL;
 }

@@ -2,6 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum {
+    MAX_ATTEMPTS = 6,         /* at a live target that is in the middle of a change */
+    RESPITE_NS = 200 * 1000,  /* that it has then to get over it; longer each time */
+};
 
 /* ---- after the walk --------------------------------------------------------------------------------- */
 
@@ -65,8 +71,36 @@ static void clear(struct pst_snapshot *snapshot)
     *snapshot = (struct pst_snapshot){0};
 }
 
-/* Reads a live target twice: once while it runs, to learn which pages matter, and again when it stands
- * still, out of a cache that memory_refresh() filled in a few large reads. */
+static bool makes_no_sense(const pst_error *error)
+{
+    for (; error; error = pst_error_get_next(error)) {
+        pst_error_code code = pst_error_get_code(error);
+        if (code == PST_ERROR_READ || code == PST_ERROR_CORRUPT)
+            return true;
+    }
+    return false;
+}
+
+static bool is_torn(const struct pst_snapshot *snapshot)
+{
+    bool torn = makes_no_sense(snapshot->errors.first);
+    for (size_t i = 0; i < snapshot->thread_count && !torn; i++) {
+        const struct pst_thread *thread = &snapshot->threads[i];
+        torn = makes_no_sense(thread->errors.first);
+        for (size_t j = 0; j < thread->frame_count && !torn; j++)
+            torn = makes_no_sense(pst_frame_get_errors(&thread->frames[j]));
+    }
+    return torn;
+}
+
+/*
+ * Reads a live target twice: once while it runs, to learn which pages matter, and again when it stands
+ * still, out of a cache that memory_refresh() filled in a few large reads.
+ *
+ * A thread may have been stopped within the few instructions that make or leave a frame, or change a dict: the
+ * pointer to its innermost frame is then not set yet (3.11, 3.12), or a generator that yields is cut off from
+ * its caller (3.12+). A moment later that is over, so what makes no sense is looked at again.
+ */
 static pst_error *walk_stopped(struct walk *walk, struct pst_target *target)
 {
     memory_begin(target->memory);
@@ -75,11 +109,19 @@ static pst_error *walk_stopped(struct walk *walk, struct pst_target *target)
     clear(walk->snapshot);
     walk->is_rehearsal = false;
 
-    TRY(target->operations->pause(target));
-    memory_refresh(target->memory);
-    interpreters_walk(walk);
-    target->operations->resume(target);
-    walk->snapshot->pause_ns = target->pause_ns;
+    uint64_t longest_pause = 0;
+    for (int attempt = 1;; attempt++) {
+        TRY(target->operations->pause(target));
+        memory_refresh(target->memory);
+        interpreters_walk(walk);
+        target->operations->resume(target);
+        longest_pause = target->pause_ns > longest_pause ? target->pause_ns : longest_pause;
+        if (attempt == MAX_ATTEMPTS || target->errors.first || !is_torn(walk->snapshot))
+            break;
+        clear(walk->snapshot);
+        nanosleep(&(struct timespec){.tv_nsec = attempt * RESPITE_NS}, NULL);
+    }
+    walk->snapshot->pause_ns = longest_pause;
     return NULL;
 }
 

@@ -13,9 +13,11 @@
 /* Limits on what a lying target can make this process do; reaching one is reported. */
 enum {
     SNAPSHOT_MAX_INTERPRETERS = 1 << 16,
-    SNAPSHOT_MAX_THREADS = 1 << 20,
-    SNAPSHOT_MAX_FRAMES = 1 << 24,        /* of one thread: a C stack of 1 GB has room for two million */
-    SNAPSHOT_MAX_MEMORY = 1 << 30,        /* bytes of strings, tables and frames */
+    SNAPSHOT_MAX_THREADS = 1 << 17,       /* of all interpreters: with the usual limits the kernel ends at 32,000 */
+    SNAPSHOT_MAX_FRAMES = 1 << 23,        /* of all threads: a C stack of 1 GB has room for two million */
+    SNAPSHOT_MAX_MEMORY = ARENA_MAX_SIZE, /* bytes of frames and, as many again, of strings and tables */
+    SNAPSHOT_MAX_ERRORS = 1 << 16,        /* kept beside threads, frames and code objects */
+    SNAPSHOT_MAX_SCAN = 1 << 20,          /* bytes of one line table, searched anew for each position */
 };
 
 /* A code object, once for all the frames that run it. */
@@ -27,6 +29,7 @@ struct code {
     struct error_list errors;
     /* The last position asked for: a recursion asks for the same one 60,000 times. */
     bool has_memo;
+    size_t scanned;               /* bytes of the line table, by all searches */
     int memo_offset;
     bool memo_found;
     pst_position memo_position;
@@ -64,6 +67,7 @@ struct pst_interpreter {
 struct code_table {
     struct code **slots;          /* open addressing by address; owned by the arena are the codes only */
     size_t count, capacity;       /* capacity is a power of two */
+    uint64_t multiplier;          /* of the hash */
 };
 
 struct pst_snapshot {
@@ -90,7 +94,18 @@ struct walk {
     bool is_rehearsal;            /* the pages are not at hand yet: worth fetching many at once */
     /* Where threading._active of each interpreter is: looked up once, before the target is stopped. */
     struct active_threads *active;
+    size_t thread_count;          /* so far, of SNAPSHOT_MAX_THREADS */
+    size_t frame_count;           /* so far, of SNAPSHOT_MAX_FRAMES; those that are no calls included */
+    size_t frames_size;           /* bytes of all threads' frames, of SNAPSHOT_MAX_MEMORY */
+    size_t error_count;           /* so far, of SNAPSHOT_MAX_ERRORS */
+    struct thread_index *index;   /* of the target's threads; see thread_index.h */
 };
+
+/* Adds an error to a list of the snapshot's; those beyond SNAPSHOT_MAX_ERRORS go to the snapshot's own list, which
+ * counts what it leaves out. */
+void walk_add_error(struct walk *walk, struct error_list *list, pst_error *error);
+/* Readies it for a pass over the target: the counts begin anew. */
+void walk_begin(struct walk *walk);
 
 /* ---- prefetch.c ------------------------------------------------------------------------------------ */
 

@@ -30,6 +30,14 @@ static pst_error *check_size(pst_addr object, uint64_t count, unsigned unit)
     return corrupt_string(object, "the impossible length", count);
 }
 
+/* A lie about the length mostly leads to where nothing can be read. */
+static pst_error *check_end(const struct python *python, const struct characters *characters)
+{
+    uint8_t last;
+    size_t size = characters->count * characters->unit;
+    return size > STRING_MAX_UNCHECKED ? memory_read(python->memory, characters->address + size - 1, &last, 1) : NULL;
+}
+
 /* To 3.11: a str made by an old C API, whose characters are still only in wstr. */
 static pst_error *find_wstr(const struct python *python, pst_addr object, struct characters *characters)
 {
@@ -194,6 +202,7 @@ pst_error *string_read(const struct python *python, struct arena *arena, pst_add
     if (!is_string)
         return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx is no string", (unsigned long long)object);
 
+    TRY(check_end(python, &characters));
     size_t size = characters.count * characters.unit;
     uint8_t *bytes = arena_alloc(arena, size + 1);
     if (!bytes)
@@ -251,6 +260,7 @@ pst_error *bytes_read(const struct python *python, struct arena *arena, pst_addr
 {
     struct characters characters;
     TRY(find_plain_bytes(python, object, &characters));
+    TRY(check_end(python, &characters));
     uint8_t *copy = arena_alloc(arena, characters.count + 1);
     if (!copy)
         return error_no_memory();

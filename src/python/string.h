@@ -7,7 +7,8 @@
 #include "python/python.h"
 
 enum {
-    STRING_MAX_SIZE = 256 << 20, /* bytes of one string or bytes object; beyond it is taken for a lie */
+    STRING_MAX_SIZE = 64 << 20,  /* bytes of one string or bytes object; beyond it is taken for a lie */
+    STRING_MAX_UNCHECKED = 4096, /* of more, the last byte is read before there is made room for all */
 };
 
 /* The text of a str, as pst_text describes it. Of 2.7's str (bytes) and bytes objects: decoded as UTF-8

@@ -1,5 +1,7 @@
 #include "target/memory.h"
 
+#include "base/hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,6 +15,7 @@ enum {
     FIRST_SLOTS = 512,        /* one page of pointers */
     READ_AHEAD_PAGES = 16,
     PAGE_SHIFT = 10,
+    WORK_BYTES = 128,
 };
 _Static_assert(1 << PAGE_SHIFT == MEMORY_PAGE_SIZE, "the shift is that of the size");
 
@@ -35,8 +38,10 @@ struct memory {
     struct memory_source source;
     struct memory_page **slots;   /* open addressing by page number; a power of two, at most half full */
     size_t slot_mask;
+    uint64_t multiplier;          /* of the slots' hash */
     size_t page_count;
     size_t read_count;
+    uint64_t work_left;           /* of MEMORY_MAX_WORK */
     uint32_t epoch;               /* counts memory_begin(); pages that were only read ahead have epoch 0 */
     uint32_t generation;          /* counts memory_refresh() */
     pst_addr ahead_low;           /* the run of pages that the newest misses make: [ahead_low, ahead_high) */
@@ -54,6 +59,8 @@ pst_error *memory_open(struct memory_source source, struct memory **result)
     memory->source = source;
     memory->epoch = 1;
     memory->generation = 1;
+    memory->multiplier = hash_multiplier();
+    memory->work_left = MEMORY_MAX_WORK;
     memory->slot_mask = FIRST_SLOTS - 1;
     memory->slots = calloc(FIRST_SLOTS, sizeof *memory->slots);
     memory->chunks = calloc(MAX_CHUNKS, sizeof *memory->chunks);
@@ -90,7 +97,7 @@ struct memory_statistics memory_get_statistics(const struct memory *memory)
 
 static size_t slot_of(const struct memory *memory, pst_addr page_address)
 {
-    uint64_t hash = (page_address >> PAGE_SHIFT) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = (page_address >> PAGE_SHIFT) * memory->multiplier;
     return (size_t)(hash >> 32) & memory->slot_mask;
 }
 
@@ -245,6 +252,16 @@ static void read_missing(struct memory *memory, pst_addr miss)
     read_pages(memory, pages, count);
 }
 
+/* false: the work is used up. */
+static inline bool spend(struct memory *memory, size_t size)
+{
+    uint64_t work = 1 + size / WORK_BYTES;
+    if (work > memory->work_left)
+        return false;
+    memory->work_left -= work;
+    return true;
+}
+
 /* The page, read and marked as touched; NULL: there is no room for it. */
 static struct memory_page *touch_page(struct memory *memory, pst_addr page_address)
 {
@@ -273,6 +290,12 @@ static pst_error *page_error(const struct memory *memory, const struct memory_pa
     return error_no_memory();
 }
 
+static pst_error *work_error(pst_addr address, size_t size)
+{
+    return error_new(PST_ERROR_LIMIT, "cannot read %zu bytes at 0x%llx: %d reads of the target were done already", size,
+                     (unsigned long long)address, MEMORY_MAX_WORK);
+}
+
 pst_error *memory_read_some(struct memory *memory, pst_addr address, void *bytes, size_t size, size_t *got)
 {
     *got = 0;
@@ -283,6 +306,8 @@ pst_error *memory_read_some(struct memory *memory, pst_addr address, void *bytes
         size_t offset = at & (MEMORY_PAGE_SIZE - 1), wanted = size - *got;
         if (wanted > MEMORY_PAGE_SIZE - offset)
             wanted = MEMORY_PAGE_SIZE - offset;
+        if (!spend(memory, wanted))
+            return work_error(address, size);
         const struct memory_page *page = touch_page(memory, at - offset);
         if (!page || offset < page->valid_start || offset >= page->valid_end)
             return page_error(memory, page, address, size);
@@ -298,7 +323,7 @@ pst_error *memory_read_some(struct memory *memory, pst_addr address, void *bytes
 pst_error *memory_read(struct memory *memory, pst_addr address, void *bytes, size_t size)
 {
     uint64_t offset = address - memory->window.start;
-    if (offset < memory->window.size && size <= memory->window.size - offset) {
+    if (offset < memory->window.size && size <= memory->window.size - offset && spend(memory, size)) {
         const uint8_t *from = memory->window.bytes + offset;
         if (size == 8) /* by far the most frequent: worth sparing it the call */
             memcpy(bytes, from, 8);
@@ -322,6 +347,8 @@ void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t co
 {
     if (count > MEMORY_MAX_PAGES)
         count = MEMORY_MAX_PAGES;
+    if (!spend(memory, count * WORK_BYTES))
+        return;
     pst_addr *wanted = malloc(count * sizeof *wanted + 1);
     struct memory_page **pages = malloc(count * sizeof(struct memory_page *) + 1);
     if (wanted && pages) {
@@ -349,6 +376,7 @@ void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t co
 void memory_begin(struct memory *memory)
 {
     memory->window = (struct window){0};
+    memory->work_left = MEMORY_MAX_WORK;
     if (++memory->epoch == 0)
         memory->epoch = 1;
 }
@@ -358,6 +386,7 @@ void memory_begin(struct memory *memory)
 void memory_refresh(struct memory *memory)
 {
     memory->window = (struct window){0};
+    memory->work_left = MEMORY_MAX_WORK;
     memory->ahead_low = memory->ahead_high = 0;
     memory->generation++;
     struct memory_page *batch[MAX_CHUNK_PAGES];

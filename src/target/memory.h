@@ -20,6 +20,9 @@ enum {
     /* 1 GiB of the target held here. A walk that comes to it follows garbage, or data that no report is
      * asked for. */
     MEMORY_MAX_PAGES = 1 << 20,
+    /* Reads from memory_begin() or memory_refresh() on, where 128 bytes more count as one more: some seconds. It ends
+     * whatever loops over what a target says, however the loops are nested; nine million frames take as many. */
+    MEMORY_MAX_WORK = 1 << 26,
 };
 
 struct memory_page {

@@ -37,6 +37,7 @@ enum {
     SPIN_NS = 200 * 1000, /* most threads stop sooner than a nap takes */
     FIRST_NAP_NS = 20 * 1000,
     MAX_NAP_NS = 1000 * 1000,
+    SLEEPER_PATIENCE_NS = 2000 * 1000, /* with threads in uninterruptible sleep, while the others stand still */
     SECOND_CHANCE_NS = 2000 * 1000, /* to stop, for those that are to be released */
 };
 
@@ -284,22 +285,37 @@ static void stop_threads(struct process *process, size_t first, uint64_t deadlin
     wait_for_stops(process, process->tracees + first, process->tracee_count - first, deadline);
 }
 
-/* Threads that slept uninterruptibly may have come out of it by now. */
+/* One that slept uninterruptibly is stopped like the others as soon as it has come out of that: mostly it waits for a
+ * lock on the process's memory, as for a thread that is made or ends, and soon has it. */
+static void retry_sleeper(struct process *process, size_t index, uint64_t patience, uint64_t deadline,
+                          struct obstacle *obstacle)
+{
+    struct tracee *tracee = &process->tracees[index];
+    struct target_thread *thread = &process->target->threads[index];
+    uint64_t waiting_since = process_now_ns();
+    while (!has_ended(process, thread)) {
+        if (thread->state != 'D') {
+            thread->running = false;
+            attach(process, index, obstacle);
+            interrupt(tracee, 1);
+            wait_for_stops(process, tracee, 1, deadline);
+            return;
+        }
+        if (process_now_ns() >= patience)
+            return;
+        rest(waiting_since);
+    }
+    tracee->state = thread->state == 'Z' ? TRACEE_FREE : TRACEE_GONE;
+}
+
 static void retry_sleepers(struct process *process, uint64_t deadline, struct obstacle *obstacle)
 {
-    for (size_t i = 0; i < process->tracee_count; i++) {
-        struct target_thread *thread = &process->target->threads[i];
-        if (thread->state != 'D' || process->tracees[i].state != TRACEE_FREE)
-            continue;
-        if (has_ended(process, thread)) {
-            process->tracees[i].state = thread->state == 'Z' ? TRACEE_FREE : TRACEE_GONE;
-        } else if (thread->state != 'D') {
-            thread->running = false;
-            attach(process, i, obstacle);
-            interrupt(&process->tracees[i], 1);
-            wait_for_stops(process, &process->tracees[i], 1, deadline);
-        }
-    }
+    uint64_t patience = process_now_ns() + SLEEPER_PATIENCE_NS;
+    if (patience > deadline)
+        patience = deadline;
+    for (size_t i = 0; i < process->tracee_count; i++)
+        if (process->target->threads[i].state == 'D' && process->tracees[i].state == TRACEE_FREE)
+            retry_sleeper(process, i, patience, deadline, obstacle);
 }
 
 static void drop_gone(struct process *process)
@@ -326,6 +342,7 @@ static pst_error *stop_newborn(struct process *process, uint64_t deadline, struc
         if (process->tracee_count == known || process_now_ns() >= deadline)
             break;
         stop_threads(process, known, deadline, obstacle);
+        retry_sleepers(process, deadline, obstacle);
     }
     return NULL;
 }

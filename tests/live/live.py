@@ -402,8 +402,9 @@ class Calls:
         self.spans["<module>"] = 1, target.source.count("\n") + 1
         for name, scope in [("<module>", tree), *functions.items()]:
             for node in ast.walk(scope):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
-                    self.edges.add((name, node.lineno, node.func.id))
+                # Called, or given to something that calls it: map(), sorted().
+                if isinstance(node, ast.Name) and node.id in functions:
+                    self.edges.add((name, node.lineno, node.id))
 
     def wrong(self, thread, roots):
         """What is impossible in this thread's stack; None if nothing is."""
@@ -433,6 +434,15 @@ class Calls:
             if wrong:
                 problem(f"{what}: an impossible stack: {wrong}: "
                         f"{[(frame['name'], frame['line']) for frame in thread['frames']]}")
+
+
+def controls(text):
+    """The bytes of a text (UTF-8) that could tell a terminal to do something: control characters but the newline, and
+    those that turn the direction of writing."""
+    return sorted({repr(point) for point in text.decode("utf-8", "surrogateescape")
+                   if (point < " " and point != "\n") or "\x7f" <= point < "\xa0"
+                   or point in "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+                   or "\udc80" <= point <= "\udcff"})
 
 
 @contextlib.contextmanager

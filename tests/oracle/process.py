@@ -17,11 +17,16 @@ from interpreters import environment
 
 LOOK_INTERVAL = 0.025       # s between two looks; a thread that waits for the GIL wakes every 5 ms
 SETTLE_TIMEOUT = 60
+VSYSCALL = "0xffffffffff600000"     # a page of the kernel's, which nobody can read
 PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "fixtures", "programs")
 
 
 class Failure(Exception):
     """The target did not do what it should: no verdict on the tool."""
+
+
+class GuardPages(Failure):
+    """gdb before version 17 writes zeros for a stack with guard pages of glibc 2.42+ (MADV_GUARD_INSTALL)."""
 
 
 def read(path):
@@ -65,7 +70,8 @@ def command_in_root(root, folder, command):
 class Target:
     """A running target program. `truth` is there once it is settled."""
 
-    def __init__(self, interpreter, scenario, programs):
+    def __init__(self, interpreter, scenario, programs, without_guard_pages=False):
+        """`without_guard_pages`: see GuardPages; needs root."""
         self.interpreter, self.programs = interpreter, programs
         self.folder = tempfile.mkdtemp(prefix=scenario.name + "-", dir=programs.scratch)
         self.output = os.path.join(self.folder, "truth.json")
@@ -74,9 +80,12 @@ class Target:
         command, cwd = self.arguments, self.folder
         if interpreter.root:
             command, cwd = command_in_root(interpreter.root, programs.inside(self.folder), command), "/"
+        variables = environment()
+        if without_guard_pages:
+            variables["PYSTANDER_FIXTURE_LOCKED"] = "1"
         self.stderr = open(os.path.join(self.folder, "stderr"), "w+b")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.stderr, stderr=self.stderr,
-                                        cwd=cwd, env=environment(), start_new_session=True)
+                                        cwd=cwd, env=variables, start_new_session=True)
         self.truth, self.moving, self.pid = None, [], self.process.pid
 
     def fail(self, what):
@@ -158,6 +167,11 @@ class Target:
         path = os.path.join(self.folder, "gcore.%d" % self.pid)
         if not os.path.exists(path):
             raise Failure("gcore made no core: %s" % done.stderr.decode("utf-8", "replace")[-500:])
+        unread = [line for line in done.stderr.decode("utf-8", "replace").split("\n")
+                  if "Memory read failed for corefile section" in line and VSYSCALL not in line]
+        if unread:
+            os.unlink(path)
+            raise GuardPages("gcore could not read all of the target's memory: " + unread[0])
         return path
 
     def kernel_core(self):

@@ -1,13 +1,8 @@
 #include "image/debug_link.h"
 
-#include <gelf.h>
-#include <libelf.h>
-#include <string.h>
+#include "image/elf_file.h"
 
-static Elf *open_elf(int fd)
-{
-    return elf_version(EV_CURRENT) == EV_NONE ? NULL : elf_begin(fd, ELF_C_READ, NULL);
-}
+#include <string.h>
 
 static bool take_id(const void *bytes, size_t size, struct build_id *id)
 {
@@ -33,13 +28,13 @@ static bool find_in_notes(Elf_Data *notes, struct build_id *id)
 
 bool elf_find_build_id(int fd, struct build_id *id)
 {
-    Elf *elf = open_elf(fd);
+    Elf *elf = elf_file_open(fd);
     Elf_Scn *section = NULL;
     bool found = false;
     while (!found && elf && (section = elf_nextscn(elf, section))) {
         GElf_Shdr header;
         if (gelf_getshdr(section, &header) && header.sh_type == SHT_NOTE)
-            found = find_in_notes(elf_getdata(section, NULL), id);
+            found = find_in_notes(elf_file_get_data(section, ELF_FILE_MAX_SMALL_SIZE), id);
     }
     elf_end(elf);
     return found;
@@ -47,14 +42,15 @@ bool elf_find_build_id(int fd, struct build_id *id)
 
 bool elf_find_supplement(int fd, char path[PATH_MAX], struct build_id *id)
 {
-    Elf *elf = open_elf(fd);
-    size_t strings;
+    Elf *elf = elf_file_open(fd);
+    size_t strings = elf ? elf_file_get_names(elf) : 0;
     Elf_Scn *section = NULL;
-    bool found = false, readable = elf && elf_kind(elf) == ELF_K_ELF && elf_getshdrstrndx(elf, &strings) == 0;
-    while (!found && readable && (section = elf_nextscn(elf, section))) {
+    bool found = false;
+    while (!found && strings && (section = elf_nextscn(elf, section))) {
         GElf_Shdr header;
         const char *text = gelf_getshdr(section, &header) ? elf_strptr(elf, strings, header.sh_name) : NULL;
-        Elf_Data *data = text && strcmp(text, ".gnu_debugaltlink") == 0 ? elf_getdata(section, NULL) : NULL;
+        Elf_Data *data = text && strcmp(text, ".gnu_debugaltlink") == 0
+                             ? elf_file_get_data(section, ELF_FILE_MAX_SMALL_SIZE) : NULL;
         const char *end = data && data->d_buf ? memchr(data->d_buf, 0, data->d_size) : NULL;
         size_t size = end ? (size_t)(end - (const char *)data->d_buf) + 1 : 0;
         if (size > 1 && size <= PATH_MAX) {

@@ -2,6 +2,8 @@
 
 #include "base/bytes.h"
 #include "image/debug_link.h"
+#include "image/elf_file.h"
+#include "target/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -158,15 +160,15 @@ static void relocate(Elf *elf, pst_addr bias, struct file_memory *memory)
         if (!gelf_getshdr(section, &header) || !(header.sh_flags & SHF_ALLOC))
             continue;
         if (header.sh_type == SECTION_RELR) {
-            Elf_Data *packed = elf_rawdata(section, NULL);
+            Elf_Data *packed = header.sh_size <= ELF_FILE_MAX_SIZE ? elf_rawdata(section, NULL) : NULL;
             if (packed && packed->d_buf)
                 relocate_packed(packed, bias, memory);
             continue;
         }
-        Elf_Data *data = header.sh_type == SHT_RELA && header.sh_entsize ? elf_getdata(section, NULL) : NULL;
+        Elf_Data *data = header.sh_type == SHT_RELA ? elf_file_get_data(section, ELF_FILE_MAX_SIZE) : NULL;
         Elf_Scn *symbol_section = data ? elf_getscn(elf, header.sh_link) : NULL;
-        Elf_Data *symbols = symbol_section ? elf_getdata(symbol_section, NULL) : NULL;
-        for (size_t i = 0; data && i < data->d_size / header.sh_entsize; i++) {
+        Elf_Data *symbols = elf_file_get_data(symbol_section, ELF_FILE_MAX_SIZE);
+        for (size_t i = 0; data && i < data->d_size / sizeof(Elf64_Rela); i++) {
             GElf_Rela rela;
             if (gelf_getrela(data, (int)i, &rela))
                 relocate_one(&rela, symbols, bias, memory);
@@ -207,18 +209,15 @@ static pst_error *open_own_file(struct pst_target *target, const char *path, con
     (void)segment;
     *fd = -1;
     if (strcmp(path, target->executable) == 0)
-        *fd = open(path, O_RDONLY | O_CLOEXEC);
+        *fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     return NULL;
 }
 
 static pst_error *load(struct file_target *file, const char *path)
 {
     pst_addr bias = 0;
-    if (elf_version(EV_CURRENT) == EV_NONE)
-        return not_elf(path);
-    Elf *elf = elf_begin(file->memory.fd, ELF_C_READ, NULL);
-    bool is_elf = elf && elf_kind(elf) == ELF_K_ELF;
-    pst_error *error = is_elf ? list_segments(elf, path, file->target, &bias) : not_elf(path);
+    Elf *elf = elf_file_open(file->memory.fd);
+    pst_error *error = elf ? list_segments(elf, path, file->target, &bias) : not_elf(path);
     if (!error)
         error = load_segments(elf, file->target, bias, &file->memory);
     if (!error)
@@ -240,7 +239,7 @@ pst_error *file_target_open(const char *path, struct pst_target **result)
     file->target = target;
     target->operations = &file->operations;
     target->executable = strdup(path);
-    file->memory.fd = open(path, O_RDONLY | O_CLOEXEC);
+    file->memory.fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (file->memory.fd < 0)
         error = error_system(errno == EACCES ? PST_ERROR_PERMISSION : PST_ERROR_OPEN, errno, "cannot open %s", path);
     else if (!target->executable)
@@ -262,7 +261,8 @@ int file_open_supplement(const char *path)
 {
     char name[PATH_MAX], full[2 * PATH_MAX];
     struct build_id id, found_id;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    int file = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     bool found = file >= 0 && elf_find_supplement(file, name, &id);
     if (file >= 0)
         close(file);
@@ -271,7 +271,8 @@ int file_open_supplement(const char *path)
     const char *slash = strrchr(path, '/');
     int folder_size = name[0] == '/' || !slash ? 0 : (int)(slash + 1 - path);
     snprintf(full, sizeof full, "%.*s%s", folder_size, path, name);
-    file = open(full, O_RDONLY | O_CLOEXEC);
+    int regular = open(full, O_PATH | O_CLOEXEC); /* the file named it: it may be a pipe or a device */
+    file = regular < 0 ? -1 : file_read_found(regular, &status);
     if (file >= 0 && !(elf_find_build_id(file, &found_id) && build_id_equal(&id, &found_id))) {
         close(file);
         file = -1;

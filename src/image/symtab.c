@@ -1,21 +1,8 @@
 #include "image/symtab.h"
 
-#include <gelf.h>
-#include <libelf.h>
-#include <string.h>
+#include "image/elf_file.h"
 
-/* NULL: no ELF file. */
-static Elf *open_elf(int fd)
-{
-    if (elf_version(EV_CURRENT) == EV_NONE)
-        return NULL;
-    Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-    if (elf && elf_kind(elf) != ELF_K_ELF) {
-        elf_end(elf);
-        return NULL;
-    }
-    return elf;
-}
+#include <string.h>
 
 /* Link-time optimisation and some compilers put a number behind the name of what is local: "interp_head.lto_priv.0". */
 static bool is_name(const char *name, const char *wanted)
@@ -34,10 +21,10 @@ static void match(const char *name, const GElf_Sym *symbol, const char *const *n
 static void search_table(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, const char *const *names,
                          pst_addr *values, size_t count)
 {
-    Elf_Data *data = elf_getdata(section, NULL);
-    if (!data || header->sh_entsize == 0)
+    Elf_Data *data = elf_file_get_data(section, ELF_FILE_MAX_SIZE);
+    if (!data || !elf_file_has_strings(elf, header->sh_link))
         return;
-    size_t symbol_count = data->d_size / header->sh_entsize;
+    size_t symbol_count = data->d_size / sizeof(Elf64_Sym);
     for (size_t i = 0; i < symbol_count; i++) {
         GElf_Sym symbol;
         if (!gelf_getsym(data, (int)i, &symbol) || symbol.st_shndx == SHN_UNDEF)
@@ -50,11 +37,13 @@ static void search_table(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, co
 
 pst_error *symtab_find(int fd, const char *const *names, pst_addr *values, size_t count)
 {
-    Elf *elf = open_elf(fd);
+    Elf *elf = elf_file_open(fd);
     Elf_Scn *section = NULL;
-    while (elf && (section = elf_nextscn(elf, section))) {
+    bool found = false; /* there is at most one */
+    while (elf && !found && (section = elf_nextscn(elf, section))) {
         GElf_Shdr header;
-        if (gelf_getshdr(section, &header) && header.sh_type == SHT_SYMTAB)
+        found = gelf_getshdr(section, &header) && header.sh_type == SHT_SYMTAB;
+        if (found)
             search_table(elf, section, &header, names, values, count);
     }
     elf_end(elf);
@@ -63,11 +52,10 @@ pst_error *symtab_find(int fd, const char *const *names, pst_addr *values, size_
 
 pst_error *section_find(int fd, const char *name, pst_addr *address)
 {
-    Elf *elf = open_elf(fd);
+    Elf *elf = elf_file_open(fd);
     Elf_Scn *section = NULL;
-    size_t names;
-    bool has_names = elf && elf_getshdrstrndx(elf, &names) == 0;
-    while (has_names && (section = elf_nextscn(elf, section))) {
+    size_t names = elf ? elf_file_get_names(elf) : 0;
+    while (names && (section = elf_nextscn(elf, section))) {
         GElf_Shdr header;
         const char *found = gelf_getshdr(section, &header) ? elf_strptr(elf, names, header.sh_name) : NULL;
         if (found && strcmp(found, name) == 0)

@@ -264,8 +264,9 @@ static pst_error *not_python(const struct pst_target *target, const pst_error *c
 {
     const char *executable = target->executable ? target->executable : "the target";
     if (cause)
-        return error_new(PST_ERROR_NOT_PYTHON, "no CPython interpreter was found in %s, but not all could be read: %s: %s",
-                         executable, pst_error_get_where(cause), pst_error_get_message(cause));
+        return error_new(PST_ERROR_NOT_PYTHON,
+                         "no CPython interpreter was found in %s, but not all could be read: %s: %s", executable,
+                         pst_error_get_where(cause), pst_error_get_message(cause));
     return error_hint(error_new(PST_ERROR_NOT_PYTHON, "no CPython interpreter was found in %s", executable),
                       target->segment_count ? "is it another program, or a Python whose symbols were removed?"
                                             : "it has no memory mappings: a kernel thread or a zombie?");

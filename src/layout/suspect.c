@@ -24,6 +24,7 @@ struct search {
     const struct image *image;
     const struct segment *file;
     struct suspects *suspects;
+    uint64_t limit;                  /* of suspects->scanned */
 };
 
 static void add(struct search *search, enum suspect_kind kind, pst_addr address)
@@ -92,7 +93,7 @@ static bool points_to_interpreter(struct search *search, pst_addr interpreter)
 /* What can't be read is zero. */
 static void read_step(struct search *search, pst_addr start, uint8_t *bytes, size_t size)
 {
-    pst_addr pages[STEP_PAGES + 1];
+    pst_addr pages[STEP_PAGES + 1] = {0};
     size_t count = 0;
     memset(bytes, 0, size);
     for (size_t at = 0; at < size && count <= STEP_PAGES; at += MEMORY_PAGE_SIZE)
@@ -128,7 +129,7 @@ static bool search_segment(struct search *search, const struct segment *segment)
     struct suspects *suspects = search->suspects;
     struct step *step = malloc(sizeof *step);
     bool found = false;
-    for (pst_addr at = segment->start; step && !found && at < segment->end && suspects->scanned < SUSPECT_MAX_SCAN;
+    for (pst_addr at = segment->start; step && !found && at < segment->end && suspects->scanned < search->limit;
          at += STEP) {
         size_t size = segment->end - at < STEP ? (size_t)(segment->end - at) : STEP;
         suspects->scanned += size;
@@ -144,7 +145,8 @@ static bool search_segment(struct search *search, const struct segment *segment)
 bool suspects_search(struct pst_target *target, const struct image *image, const struct segment *file,
                      struct suspects *suspects)
 {
-    struct search search = {target, image, file, suspects};
+    uint64_t limit = suspects->scanned + SUSPECT_MAX_IMAGE;
+    struct search search = {target, image, file, suspects, limit < SUSPECT_MAX_SCAN ? limit : SUSPECT_MAX_SCAN};
     for (size_t i = 0; i < target->segment_count; i++) {
         const struct segment *segment = &target->segments[i];
         bool inside = segment->start >= image->start && segment->start < image->end;

@@ -10,7 +10,8 @@
 
 enum {
     SUSPECT_MAX = 32,
-    SUSPECT_MAX_SCAN = 32 << 20,  /* bytes that are searched in all; an interpreter has some 2 MB of such data */
+    SUSPECT_MAX_IMAGE = 16 << 20, /* bytes that are searched in one image; a CPython has some 2 MB of such data */
+    SUSPECT_MAX_SCAN = 32 << 20,  /* and in all of them */
     SUSPECT_MAX_PROBES = 1 << 14, /* pointers that are followed: each may take reading a page */
     SUSPECT_MAX_INTERPRETERS = 1 << 20,
 };

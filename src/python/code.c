@@ -45,6 +45,22 @@ void code_table_free(struct code_table *codes)
 
 /* ---- decoding --------------------------------------------------------------------------------------- */
 
+/* A core without its files lacks the type's name (.rodata), but has its sizes (.data): 3.11+ the instructions are
+ * items at the end. */
+static bool has_sizes_of_code(const struct python *python, pst_addr type)
+{
+    pst_addr items = 0;
+    uint64_t basic_size = 0, item_size = 0, expected = size_of(python, F(sizeof_PyCodeObject));
+    if (has(python, F(PyCodeObject_co_code_adaptive)))
+        pst_error_free(field_place(python, 0, F(PyCodeObject_co_code_adaptive), &items));
+    pst_error *error = field_unsigned(python, type, F(PyTypeObject_tp_basicsize), &basic_size);
+    if (!error)
+        error = field_unsigned(python, type, F(PyTypeObject_tp_itemsize), &item_size);
+    pst_error_free(error);
+    return !error && basic_size == (items ? items : expected) &&
+           item_size == (items ? size_of(python, F(sizeof__Py_CODEUNIT)) : 0);
+}
+
 static pst_error *expect_code(const struct python *python, pst_addr address)
 {
     pst_addr type;
@@ -54,9 +70,12 @@ static pst_error *expect_code(const struct python *python, pst_addr address)
             return NULL;
     } else {
         char name[8];
-        TRY(type_get_name(python, type, name, sizeof name));
-        if (__builtin_strcmp(name, "code") == 0)
+        pst_error *error = type_get_name(python, type, name, sizeof name);
+        bool matches = error ? has_sizes_of_code(python, type) : __builtin_strcmp(name, "code") == 0;
+        pst_error_free(matches ? error : NULL);
+        if (matches)
             return NULL;
+        TRY(error);
     }
     return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx is no code object", (unsigned long long)address);
 }

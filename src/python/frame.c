@@ -5,6 +5,7 @@
 #include "python/object.h"
 #include "python/snapshot.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 enum {
@@ -16,13 +17,16 @@ enum {
 
 /* ---- collecting ------------------------------------------------------------------------------------- */
 
-static struct pst_frame *add_frame(struct pst_thread *thread)
+static struct pst_frame *add_frame(struct walk *walk, struct pst_thread *thread)
 {
     if (thread->frame_count == thread->frame_capacity) {
         size_t capacity = thread->frame_capacity ? thread->frame_capacity * 2 : 32;
-        struct pst_frame *frames = realloc(thread->frames, capacity * sizeof *frames);
+        size_t more = (capacity - thread->frame_capacity) * sizeof *thread->frames;
+        struct pst_frame *frames = walk->frames_size + more <= SNAPSHOT_MAX_MEMORY
+                                       ? realloc(thread->frames, capacity * sizeof *frames) : NULL;
         if (!frames)
             return NULL;
+        walk->frames_size += more;
         thread->frames = frames;
         thread->frame_capacity = capacity;
     }
@@ -33,7 +37,7 @@ static struct pst_frame *add_frame(struct pst_thread *thread)
 
 static pst_error *check_lasti(struct pst_frame *frame, int64_t lasti)
 {
-    if (lasti < -1 || (lasti >= frame->code->table.code_size && !frame->code->errors.first))
+    if (lasti < -1 || lasti > INT_MAX || (lasti >= frame->code->table.code_size && !frame->code->errors.first))
         return error_new(PST_ERROR_CORRUPT, "f_lasti is %lld in a code object of %d bytes", (long long)lasti,
                          frame->code->table.code_size);
     frame->lasti = (int)lasti;
@@ -170,11 +174,12 @@ static pst_error *walk_frame(struct walk *walk, const struct frame_form *form, s
     *full = walk->max_frames && thread->frame_count == walk->max_frames;
     if (*full)
         return NULL;
-    struct pst_frame *frame = add_frame(thread);
+    struct pst_frame *frame = add_frame(walk, thread);
     if (!frame)
         return error_no_memory();
     size_t number = thread->frame_count - 1;
     frame->error = error_in(form->read(walk, address, frame), "frame %zu", number);
+    walk->error_count += frame->error != NULL;
     return NULL;
 }
 
@@ -184,6 +189,18 @@ static bool ends_with_own_frame(const struct python *python)
     return python_minor_version(python) >= 312 && has(python, F(_PyInterpreterFrame_owner));
 }
 
+/* Of all threads together: they may share their frames. */
+static pst_error *check_limits(const struct walk *walk)
+{
+    if (walk->frame_count >= SNAPSHOT_MAX_FRAMES)
+        return error_new(PST_ERROR_LIMIT, "more than %d frames in all: the outer ones were left out",
+                         SNAPSHOT_MAX_FRAMES);
+    if (walk->error_count >= SNAPSHOT_MAX_ERRORS)
+        return error_new(PST_ERROR_LIMIT, "more than %d errors in all: the outer frames were left out",
+                         SNAPSHOT_MAX_ERRORS);
+    return NULL;
+}
+
 static pst_error *walk_chain(struct walk *walk, struct pst_thread *thread, pst_addr address)
 {
     struct frame_form form = frame_form_of(walk->python);
@@ -191,6 +208,8 @@ static pst_error *walk_chain(struct walk *walk, struct pst_thread *thread, pst_a
     bool is_call = false;
     for (uint64_t steps = 1; address; steps++) {
         bool full = false;
+        TRY(check_limits(walk));
+        walk->frame_count++;
         TRY(error_in(walk_frame(walk, &form, thread, address, &is_call, &full), "frame at 0x%llx",
                      (unsigned long long)address));
         if (full) {
@@ -202,9 +221,6 @@ static pst_error *walk_chain(struct walk *walk, struct pst_thread *thread, pst_a
         TRY(field_address(walk->python, address, form.previous, &address));
         if (address && address == checkpoint)
             return error_new(PST_ERROR_CORRUPT, "the frames form a circle at 0x%llx", (unsigned long long)address);
-        if (steps == SNAPSHOT_MAX_FRAMES || walk->snapshot->arena.total > SNAPSHOT_MAX_MEMORY)
-            return error_new(PST_ERROR_LIMIT, "more than %llu frames: the outer ones were left out",
-                             (unsigned long long)steps);
     }
     if (is_call && ends_with_own_frame(walk->python))
         return error_new(PST_ERROR_CORRUPT, "the outer frames are missing: a generator that is about to yield, or "
@@ -220,6 +236,6 @@ void frames_walk(struct walk *walk, struct pst_thread *thread)
         error = walk_chain(walk, thread, innermost);
     if (error) {
         thread->truncated = true;
-        error_list_add(&thread->errors, error);
+        walk_add_error(walk, &thread->errors, error);
     }
 }

@@ -121,6 +121,7 @@ static pst_error *read_interpreters(struct walk *walk)
 void interpreters_walk(struct walk *walk)
 {
     struct pst_snapshot *snapshot = walk->snapshot;
+    error_list_add(&snapshot->errors, walk_begin(walk));
     error_list_add(&snapshot->errors, error_in(read_interpreters(walk), "interpreters"));
     for (size_t i = 0; i < snapshot->interpreter_count; i++)
         threads_walk(walk, &snapshot->interpreters[i]);

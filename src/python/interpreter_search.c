@@ -14,6 +14,13 @@ static pst_error *get_head_thread(const struct python *python, pst_addr interpre
     return field_address(python, interpreter, head, thread);
 }
 
+static pst_error *get_modules(const struct python *python, pst_addr interpreter, pst_addr *modules)
+{
+    enum field field = has(python, F(PyInterpreterState_imports_modules)) ? F(PyInterpreterState_imports_modules)
+                                                                          : F(PyInterpreterState_modules);
+    return field_address(python, interpreter, field, modules);
+}
+
 static pst_error *check_interpreter(const struct python *python, pst_addr interpreter, bool *matches)
 {
     pst_addr thread, back, modules, type;
@@ -25,9 +32,7 @@ static pst_error *check_interpreter(const struct python *python, pst_addr interp
     TRY(field_address(python, thread, F(PyThreadState_interp), &back));
     if (back != interpreter)
         return NULL;
-    enum field modules_field = has(python, F(PyInterpreterState_imports_modules)) ? F(PyInterpreterState_imports_modules)
-                                                                                  : F(PyInterpreterState_modules);
-    TRY(field_address(python, interpreter, modules_field, &modules));
+    TRY(get_modules(python, interpreter, &modules));
     TRY(object_get_type(python, modules, &type));
     TRY(type_get_flags(python, type, &flags));
     *matches = flags & TPFLAGS_DICT_SUBCLASS;

@@ -7,32 +7,101 @@
 enum {
     MAX_ATTEMPTS = 6,         /* at a live target that is in the middle of a change */
     RESPITE_NS = 200 * 1000,  /* that it has then to get over it; longer each time */
+    MAX_RETRIED_NS = 50 * 1000 * 1000, /* what took longer is not done again */
 };
 
 /* ---- after the walk --------------------------------------------------------------------------------- */
 
-static void find_position(struct pst_frame *frame)
+static void set_position(struct walk *walk, struct pst_frame *frame, const pst_position *position)
+{
+    if (position)
+        frame->position = *position;
+    if (position || frame->error)
+        return;
+    pst_error *error = error_new(PST_ERROR_CORRUPT, "the line table of %zu bytes has no entry for offset %d",
+                                 frame->code->table.size, frame->lasti);
+    if (walk->error_count++ < SNAPSHOT_MAX_ERRORS)
+        frame->error = error;
+    else
+        error_list_add(&walk->snapshot->errors, error);
+}
+
+/* false: so many searches of this line table were made that the rest is better found in order. */
+static bool find_position(struct walk *walk, struct pst_frame *frame)
 {
     struct code *code = frame->code;
     if (!code || !code->table.bytes || !frame->has_lasti)
-        return;
+        return true;
     if (!code->has_memo || code->memo_offset != frame->lasti) {
+        if (code->scanned > SNAPSHOT_MAX_SCAN)
+            return false;
+        code->scanned += code->table.size;
         code->has_memo = true;
         code->memo_offset = frame->lasti;
         code->memo_found = linetable_find(&code->table, frame->lasti, &code->memo_position);
     }
-    if (code->memo_found)
-        frame->position = code->memo_position;
-    else if (!frame->error)
-        frame->error = error_new(PST_ERROR_CORRUPT, "the line table of %zu bytes has no entry for offset %d",
-                                 code->table.size, frame->lasti);
+    set_position(walk, frame, code->memo_found ? &code->memo_position : NULL);
+    return true;
 }
 
-static void find_positions(struct pst_snapshot *snapshot)
+static int by_code_and_offset(const void *a, const void *b)
 {
-    for (size_t i = 0; i < snapshot->thread_count; i++)
-        for (size_t j = 0; j < snapshot->threads[i].frame_count; j++)
-            find_position(&snapshot->threads[i].frames[j]);
+    const struct pst_frame *x = *(struct pst_frame *const *)a, *y = *(struct pst_frame *const *)b;
+    if (x->code != y->code)
+        return (uintptr_t)x->code < (uintptr_t)y->code ? -1 : 1;
+    return x->lasti < y->lasti ? -1 : x->lasti > y->lasti;
+}
+
+/* The same for many frames, reading each line table once. */
+static void find_sorted_positions(struct walk *walk, struct pst_frame **frames, size_t count)
+{
+    struct linetable_reader reader;
+    struct line_range range;
+    const struct code *code = NULL;
+    bool more = false;
+    qsort(frames, count, sizeof *frames, by_code_and_offset);
+    for (size_t i = 0; i < count; i++) {
+        struct pst_frame *frame = frames[i];
+        pst_position first;
+        if (frame->code != code) {
+            code = frame->code;
+            linetable_start(&reader, &code->table);
+            more = linetable_next(&reader, &range);
+        }
+        while (more && frame->lasti >= range.end)
+            more = linetable_next(&reader, &range);
+        if (frame->lasti < 0)
+            set_position(walk, frame, linetable_find(&code->table, frame->lasti, &first) ? &first : NULL);
+        else
+            set_position(walk, frame, more ? &range.position : NULL);
+    }
+}
+
+static pst_error *find_positions(struct walk *walk)
+{
+    struct pst_snapshot *snapshot = walk->snapshot;
+    struct pst_frame **left = NULL;
+    size_t count = 0, capacity = 0;
+    for (size_t i = 0; i < snapshot->thread_count; i++) {
+        for (size_t j = 0; j < snapshot->threads[i].frame_count; j++) {
+            if (find_position(walk, &snapshot->threads[i].frames[j]))
+                continue;
+            if (count == capacity) {
+                capacity = capacity ? capacity * 2 : 1024;
+                struct pst_frame **more = realloc(left, capacity * sizeof(struct pst_frame *));
+                if (!more) {
+                    free(left);
+                    return error_no_memory();
+                }
+                left = more;
+            }
+            left[count++] = &snapshot->threads[i].frames[j];
+        }
+    }
+    if (count)
+        find_sorted_positions(walk, left, count);
+    free(left);
+    return NULL;
 }
 
 static void describe_python(struct pst_snapshot *snapshot, const struct python *python)
@@ -54,16 +123,47 @@ static void describe_python(struct pst_snapshot *snapshot, const struct python *
 
 /* ---- one walk --------------------------------------------------------------------------------------- */
 
+void walk_add_error(struct walk *walk, struct error_list *list, pst_error *error)
+{
+    if (error && walk->error_count++ >= SNAPSHOT_MAX_ERRORS)
+        list = &walk->snapshot->errors;
+    error_list_add(list, error);
+}
+
+pst_error *walk_begin(struct walk *walk)
+{
+    const struct pst_target *target = walk->python->target;
+    walk->thread_count = walk->frame_count = walk->frames_size = walk->error_count = 0;
+    walk->found_tls = false;
+    lookup_free(&walk->tls);
+    if (!lookup_start(&walk->inner_tids, target->thread_count))
+        return error_no_memory();
+    for (size_t i = 0; i < target->thread_count; i++)
+        lookup_add(&walk->inner_tids, (uint64_t)target->threads[i].inner_tid, 0, i);
+    lookup_sort(&walk->inner_tids);
+    return NULL;
+}
+
+void walk_free(struct walk *walk)
+{
+    active_threads_free(walk->active);
+    lookup_free(&walk->inner_tids);
+    lookup_free(&walk->tls);
+}
+
+void thread_clear(struct pst_thread *thread)
+{
+    for (size_t i = 0; i < thread->frame_count; i++)
+        pst_error_free(thread->frames[i].error);
+    free(thread->frames);
+    error_list_free(&thread->errors);
+}
+
 /* Empties it for another walk. */
 static void clear(struct pst_snapshot *snapshot)
 {
-    for (size_t i = 0; i < snapshot->thread_count; i++) {
-        struct pst_thread *thread = &snapshot->threads[i];
-        for (size_t j = 0; j < thread->frame_count; j++)
-            pst_error_free(thread->frames[j].error);
-        free(thread->frames);
-        error_list_free(&thread->errors);
-    }
+    for (size_t i = 0; i < snapshot->thread_count; i++)
+        thread_clear(&snapshot->threads[i]);
     free(snapshot->threads);
     code_table_free(&snapshot->codes);
     error_list_free(&snapshot->errors);
@@ -116,7 +216,8 @@ static pst_error *walk_stopped(struct walk *walk, struct pst_target *target)
         interpreters_walk(walk);
         target->operations->resume(target);
         longest_pause = target->pause_ns > longest_pause ? target->pause_ns : longest_pause;
-        if (attempt == MAX_ATTEMPTS || target->errors.first || !is_torn(walk->snapshot))
+        if (attempt == MAX_ATTEMPTS || target->pause_ns > MAX_RETRIED_NS || target->errors.first ||
+            !is_torn(walk->snapshot))
             break;
         clear(walk->snapshot);
         nanosleep(&(struct timespec){.tv_nsec = attempt * RESPITE_NS}, NULL);
@@ -125,15 +226,23 @@ static pst_error *walk_stopped(struct walk *walk, struct pst_target *target)
     return NULL;
 }
 
+/* What an earlier snapshot read of a process that runs is outdated. */
+static void walk_running(struct walk *walk, struct pst_target *target)
+{
+    memory_begin(target->memory);
+    if (target->operations->pause)
+        memory_refresh(target->memory);
+    interpreters_walk(walk);
+}
+
 static pst_error *fill(struct walk *walk, struct pst_target *target)
 {
     if (target->operations->pause && !target->no_pause)
         TRY(walk_stopped(walk, target));
     else
-        interpreters_walk(walk);
+        walk_running(walk, target);
     TRY(threads_join_target(walk));
-    find_positions(walk->snapshot);
-    return NULL;
+    return find_positions(walk);
 }
 
 #define WISH(field)                                                                                            \
@@ -157,7 +266,7 @@ pst_error *pst_snapshot_take(pst_target *target, const pst_snapshot_options *opt
         .tid_count = WISH(tid_count),
     };
     pst_error *error = fill(&walk, target);
-    active_threads_free(walk.active);
+    walk_free(&walk);
     if (error) {
         pst_snapshot_free(snapshot);
         return error;

@@ -7,17 +7,18 @@
 #ifndef PYSTANDER_PYTHON_SNAPSHOT_H
 #define PYSTANDER_PYTHON_SNAPSHOT_H
 
+#include "base/lookup.h"
 #include "python/linetable.h"
 #include "python/python.h"
 
 /* Limits on what a lying target can make this process do; reaching one is reported. */
 enum {
-    SNAPSHOT_MAX_INTERPRETERS = 1 << 16,
+    SNAPSHOT_MAX_INTERPRETERS = 1 << 12,  /* each takes a megabyte or more */
     SNAPSHOT_MAX_THREADS = 1 << 17,       /* of all interpreters: with the usual limits the kernel ends at 32,000 */
     SNAPSHOT_MAX_FRAMES = 1 << 23,        /* of all threads: a C stack of 1 GB has room for two million */
     SNAPSHOT_MAX_MEMORY = ARENA_MAX_SIZE, /* bytes of frames and, as many again, of strings and tables */
     SNAPSHOT_MAX_ERRORS = 1 << 16,        /* kept beside threads, frames and code objects */
-    SNAPSHOT_MAX_SCAN = 1 << 20,          /* bytes of one line table, searched anew for each position */
+    SNAPSHOT_MAX_SCAN = 1 << 16,          /* bytes of one line table, searched anew for each position */
 };
 
 /* A code object, once for all the frames that run it. */
@@ -98,14 +99,18 @@ struct walk {
     size_t frame_count;           /* so far, of SNAPSHOT_MAX_FRAMES; those that are no calls included */
     size_t frames_size;           /* bytes of all threads' frames, of SNAPSHOT_MAX_MEMORY */
     size_t error_count;           /* so far, of SNAPSHOT_MAX_ERRORS */
-    struct thread_index *index;   /* of the target's threads; see thread_index.h */
+    struct lookup inner_tids, tls; /* the target's threads by them; found_tls: all were asked for it */
+    bool found_tls;
 };
 
 /* Adds an error to a list of the snapshot's; those beyond SNAPSHOT_MAX_ERRORS go to the snapshot's own list, which
  * counts what it leaves out. */
 void walk_add_error(struct walk *walk, struct error_list *list, pst_error *error);
-/* Readies it for a pass over the target: the counts begin anew. */
-void walk_begin(struct walk *walk);
+/* Readies it for a pass over the target: the counts begin anew, and the target's threads are looked up. */
+MUST_USE pst_error *walk_begin(struct walk *walk);
+void walk_free(struct walk *walk);
+/* What a thread owns. */
+void thread_clear(struct pst_thread *thread);
 
 /* ---- prefetch.c ------------------------------------------------------------------------------------ */
 

@@ -26,6 +26,12 @@ static struct pst_thread *add_thread(struct pst_snapshot *snapshot)
 
 /* ---- which thread of the operating system it is ----------------------------------------------------- */
 
+static void set_tid(struct pst_thread *thread, const struct pst_target *target, size_t index)
+{
+    if (index != LOOKUP_NONE)
+        thread->tid = target->threads[index].tid;
+}
+
 /* 3.11+: CPython notes the kernel's id itself, as it is numbered in the target's PID namespace. */
 static pst_error *tid_from_native_id(struct walk *walk, struct pst_thread *thread)
 {
@@ -33,25 +39,34 @@ static pst_error *tid_from_native_id(struct walk *walk, struct pst_thread *threa
         return NULL;
     uint64_t id;
     TRY(field_unsigned(walk->python, thread->address, F(PyThreadState_native_thread_id), &id));
-    const struct target_thread *found = target_find_inner_thread(walk->python->target, (pid_t)id);
-    if (found && (uint64_t)(pid_t)id == id)
-        thread->tid = found->tid;
+    set_tid(thread, walk->python->target, lookup_find(&walk->inner_tids, id, 0));
     return NULL;
 }
 
 /* Through the thread pointer, which a core has at hand and a stopped thread gives for one more call each. */
-static void tid_from_tls(struct walk *walk, struct pst_thread *thread)
+static pst_error *find_all_tls(struct walk *walk)
 {
     struct pst_target *target = walk->python->target;
+    walk->found_tls = true;
+    if (!lookup_start(&walk->tls, target->thread_count))
+        return error_no_memory();
     for (size_t i = 0; i < target->thread_count; i++) {
         struct target_thread *candidate = &target->threads[i];
         if (!candidate->has_tls && target->operations->read_tls)
             pst_error_free(target->operations->read_tls(target, candidate));
-        if (candidate->has_tls && candidate->tls == thread->ident) {
-            thread->tid = candidate->tid;
-            return;
-        }
+        if (candidate->has_tls)
+            lookup_add(&walk->tls, candidate->tls, 0, i);
     }
+    lookup_sort(&walk->tls);
+    return NULL;
+}
+
+static pst_error *tid_from_tls(struct walk *walk, struct pst_thread *thread)
+{
+    if (!walk->found_tls)
+        TRY(find_all_tls(walk));
+    set_tid(thread, walk->python->target, lookup_find(&walk->tls, thread->ident, 0));
+    return NULL;
 }
 
 /* Where glibc keeps the kernel's thread id in struct pthread (nptl/descr.h, unchanged since 2.4), from the
@@ -66,7 +81,6 @@ pst_addr thread_tid_place(const struct python *python, uint64_t ident)
 /* Through glibc's struct pthread, whose address is the ident. */
 static void tid_from_pthread(struct walk *walk, struct pst_thread *thread)
 {
-    struct pst_target *target = walk->python->target;
     uint8_t bytes[4];
     pst_addr place = thread_tid_place(walk->python, thread->ident);
     pst_error *error = memory_read(walk->python->memory, place, bytes, sizeof bytes);
@@ -74,9 +88,7 @@ static void tid_from_pthread(struct walk *walk, struct pst_thread *thread)
         pst_error_free(error);
         return;
     }
-    const struct target_thread *found = target_find_inner_thread(target, (pid_t)bytes_unsigned(bytes, sizeof bytes));
-    if (found)
-        thread->tid = found->tid;
+    set_tid(thread, walk->python->target, lookup_find(&walk->inner_tids, bytes_unsigned(bytes, sizeof bytes), 0));
 }
 
 static pst_error *find_tid(struct walk *walk, struct pst_thread *thread)
@@ -88,7 +100,7 @@ static pst_error *find_tid(struct walk *walk, struct pst_thread *thread)
     if (!thread->tid && thread->ident)
         tid_from_pthread(walk, thread);
     if (!thread->tid && thread->ident)
-        tid_from_tls(walk, thread);
+        TRY(tid_from_tls(walk, thread));
     return NULL;
 }
 
@@ -124,8 +136,9 @@ static pst_error *walk_thread(struct walk *walk, const struct pst_interpreter *i
     thread->has_python = true;
     thread->interpreter_id = interpreter->id;
     thread->holds_gil = holds_gil(interpreter, address);
-    error_list_add(&thread->errors, read_thread(walk, thread));
-    if (is_wanted(walk, thread->tid))
+    walk_add_error(walk, &thread->errors, read_thread(walk, thread));
+    /* Which thread it is may show only later: match_exited_main(). */
+    if (!thread->tid || is_wanted(walk, thread->tid))
         frames_walk(walk, thread);
     return NULL;
 }
@@ -143,6 +156,9 @@ static pst_error *list_threads(struct walk *walk, const struct pst_interpreter *
     pst_addr address, checkpoint = 0;
     TRY(field_address(python, interpreter->address, head, &address));
     while (address) {
+        if (walk->thread_count + *count >= SNAPSHOT_MAX_THREADS)
+            return error_new(PST_ERROR_LIMIT, "more than %d threads in all: the rest was left out",
+                             SNAPSHOT_MAX_THREADS);
         if (*count == capacity) {
             capacity = capacity ? capacity * 2 : 64;
             pst_addr *more = realloc(*threads, capacity * sizeof *more);
@@ -157,8 +173,6 @@ static pst_error *list_threads(struct walk *walk, const struct pst_interpreter *
         if (address && address == checkpoint)
             return error_new(PST_ERROR_CORRUPT, "the list of threads forms a circle at 0x%llx",
                              (unsigned long long)address);
-        if (*count == SNAPSHOT_MAX_THREADS)
-            return error_new(PST_ERROR_LIMIT, "more than %zu threads: the rest was left out", *count);
     }
     return NULL;
 }
@@ -174,6 +188,7 @@ void threads_walk(struct walk *walk, const struct pst_interpreter *interpreter)
     for (size_t i = 0; i < count; i++)
         error_list_add(&snapshot->errors, walk_thread(walk, interpreter, threads[i]));
     free(threads);
+    walk->thread_count += count;
     error_list_add(&snapshot->errors, error_in(error, "interpreter %lld: threads", (long long)interpreter->id));
     thread_names_walk(walk, interpreter, first);
 }
@@ -216,8 +231,27 @@ static pst_error *copy_os_name(struct pst_snapshot *snapshot, struct pst_thread 
     return thread->os_name.data ? NULL : error_no_memory();
 }
 
-/* Adds what the operating system knows, and the threads that run no Python. */
-static pst_error *add_target_threads(struct walk *walk, size_t *target_index)
+/* Adds what the operating system knows to the Python threads from entry `first` on that have its number: a thread can
+ * be in several interpreters. */
+static pst_error *join_thread(struct walk *walk, const struct lookup *tids, size_t first, size_t index,
+                              size_t *target_index)
+{
+    struct pst_snapshot *snapshot = walk->snapshot;
+    const struct pst_target *target = walk->python->target;
+    const struct target_thread *source = &target->threads[index];
+    if (target_index[tids->entries[first].position] != SIZE_MAX)
+        return NULL; /* a core that has two threads of one number */
+    for (size_t i = first; i < tids->count && tids->entries[i].number == tids->entries[first].number; i++) {
+        size_t position = tids->entries[i].position;
+        target_index[position] = index;
+        copy_from_target(&snapshot->threads[position], target, source);
+        TRY(copy_os_name(snapshot, &snapshot->threads[position], source));
+    }
+    return NULL;
+}
+
+/* Adds what the operating system knows, and the threads that run no Python. `tids` is of the others. */
+static pst_error *add_target_threads(struct walk *walk, const struct lookup *tids, size_t *target_index)
 {
     struct pst_snapshot *snapshot = walk->snapshot;
     const struct pst_target *target = walk->python->target;
@@ -226,17 +260,10 @@ static pst_error *add_target_threads(struct walk *walk, size_t *target_index)
         target_index[i] = SIZE_MAX;
     for (size_t i = 0; i < target->thread_count; i++) {
         const struct target_thread *source = &target->threads[i];
-        bool found = false;
-        for (size_t j = 0; j < python_count; j++) {
-            struct pst_thread *thread = &snapshot->threads[j];
-            if (thread->tid != source->tid)
-                continue;
-            found = true;
-            target_index[j] = i;
-            copy_from_target(thread, target, source);
-            TRY(copy_os_name(snapshot, thread, source));
-        }
-        if (found || !is_wanted(walk, source->tid))
+        size_t entry = lookup_find_entry(tids, (uint64_t)source->tid, 0);
+        if (entry != LOOKUP_NONE)
+            TRY(join_thread(walk, tids, entry, i, target_index));
+        if (entry != LOOKUP_NONE || !is_wanted(walk, source->tid))
             continue;
         struct pst_thread *thread = add_thread(snapshot);
         if (!thread)
@@ -278,32 +305,56 @@ static void match_exited_main(struct walk *walk)
  * thread, if there is one, is listed without Python. (Two with frames are of two interpreters: a thread can be in
  * both.)
  */
-static bool is_unborn(const struct pst_snapshot *snapshot, const struct pst_thread *thread)
+struct running {
+    struct lookup idents, tids;   /* of the threads that have frames, by interpreter */
+};
+
+static bool is_unborn(const struct running *running, const struct pst_thread *thread)
 {
     if (thread->frame_count || thread->errors.first)
         return false;
     if (!thread->ident)
         return true;
-    for (size_t i = 0; i < snapshot->thread_count; i++) {
-        const struct pst_thread *other = &snapshot->threads[i];
-        bool same = other->ident == thread->ident || (other->tid && other->tid == thread->tid);
-        if (same && other->frame_count && other->interpreter_id == thread->interpreter_id)
-            return true;
-    }
-    return false;
+    return lookup_find(&running->idents, thread->ident, thread->interpreter_id) != LOOKUP_NONE ||
+           (thread->tid &&
+            lookup_find(&running->tids, (uint64_t)thread->tid, thread->interpreter_id) != LOOKUP_NONE);
 }
 
-static void drop_unborn(struct pst_snapshot *snapshot)
+static pst_error *find_running(const struct pst_snapshot *snapshot, struct running *running)
 {
-    size_t kept = 0;
+    if (!lookup_start(&running->idents, snapshot->thread_count) ||
+        !lookup_start(&running->tids, snapshot->thread_count))
+        return error_no_memory();
     for (size_t i = 0; i < snapshot->thread_count; i++) {
+        const struct pst_thread *thread = &snapshot->threads[i];
+        if (!thread->frame_count)
+            continue;
+        lookup_add(&running->idents, thread->ident, thread->interpreter_id, i);
+        if (thread->tid)
+            lookup_add(&running->tids, (uint64_t)thread->tid, thread->interpreter_id, i);
+    }
+    lookup_sort(&running->idents);
+    lookup_sort(&running->tids);
+    return NULL;
+}
+
+static pst_error *drop_unborn(struct pst_snapshot *snapshot)
+{
+    struct running running = {0};
+    pst_error *error = find_running(snapshot, &running);
+    size_t kept = 0;
+    for (size_t i = 0; !error && i < snapshot->thread_count; i++) {
         struct pst_thread *thread = &snapshot->threads[i];
-        if (is_unborn(snapshot, thread))
-            free(thread->frames);
+        if (is_unborn(&running, thread))
+            thread_clear(thread);
         else
             snapshot->threads[kept++] = *thread;
     }
-    snapshot->thread_count = kept;
+    if (!error)
+        snapshot->thread_count = kept;
+    lookup_free(&running.idents);
+    lookup_free(&running.tids);
+    return error;
 }
 
 /* Leaves out the Python threads that were not asked for. */
@@ -316,9 +367,20 @@ static void drop_unwanted(struct walk *walk)
         if (is_wanted(walk, thread->tid))
             snapshot->threads[kept++] = *thread;
         else
-            error_list_free(&thread->errors);
+            thread_clear(thread);
     }
     snapshot->thread_count = kept;
+}
+
+static bool look_up_tids(const struct pst_snapshot *snapshot, struct lookup *tids)
+{
+    if (!lookup_start(tids, snapshot->thread_count))
+        return false;
+    for (size_t i = 0; i < snapshot->thread_count; i++)
+        if (snapshot->threads[i].tid)
+            lookup_add(tids, (uint64_t)snapshot->threads[i].tid, 0, i);
+    lookup_sort(tids);
+    return true;
 }
 
 static pst_error *sort_threads(struct pst_snapshot *snapshot, const size_t *target_index,
@@ -336,16 +398,19 @@ static pst_error *sort_threads(struct pst_snapshot *snapshot, const size_t *targ
 pst_error *threads_join_target(struct walk *walk)
 {
     struct pst_snapshot *snapshot = walk->snapshot;
-    drop_unborn(snapshot);
+    TRY(drop_unborn(snapshot));
     match_exited_main(walk);
     drop_unwanted(walk);
     size_t most = snapshot->thread_count + walk->python->target->thread_count + 1;
     size_t *target_index = calloc(most, sizeof *target_index);
     struct place_in_target *places = calloc(most, sizeof *places);
     struct pst_thread *sorted = calloc(most, sizeof *sorted);
-    pst_error *error = target_index && places && sorted ? add_target_threads(walk, target_index) : error_no_memory();
+    struct lookup tids = {0};
+    bool ready = target_index && places && sorted && look_up_tids(snapshot, &tids);
+    pst_error *error = ready ? add_target_threads(walk, &tids, target_index) : error_no_memory();
     if (!error)
         error = sort_threads(snapshot, target_index, places, sorted);
+    lookup_free(&tids);
     free(target_index);
     free(places);
     free(sorted);

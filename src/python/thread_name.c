@@ -135,9 +135,9 @@ static pst_error *name_threads(struct walk *walk, const struct named_thread *ent
         TRY(object_get_int(walk->python, entries[i].ident_object, &ident));
         struct pst_thread *thread = find_ident(threads, thread_count, ident);
         if (thread)
-            error_list_add(&thread->errors, error_in(read_name(walk, entries[i].thread_object, &thread->name),
-                                                     "threading.Thread at 0x%llx",
-                                                     (unsigned long long)entries[i].thread_object));
+            walk_add_error(walk, &thread->errors, error_in(read_name(walk, entries[i].thread_object, &thread->name),
+                                                           "threading.Thread at 0x%llx",
+                                                           (unsigned long long)entries[i].thread_object));
     }
     return NULL;
 }

@@ -124,11 +124,12 @@ static pst_error *read_notes(struct core *core, Elf *elf, const GElf_Phdr *heade
         return NULL; /* check_truncation() says it */
     if (size > core->file_size - header->p_offset)
         size = core->file_size - header->p_offset;
-    if (size > CORE_MAX_NOTES_SIZE) {
-        error_list_add(errors, error_new(PST_ERROR_LIMIT, "the core has %llu bytes of notes, of which %d were read",
-                                         (unsigned long long)size, CORE_MAX_NOTES_SIZE));
-        size = CORE_MAX_NOTES_SIZE;
+    if (size > CORE_MAX_NOTES_SIZE - core->notes_size) {
+        error_list_add(errors, error_new(PST_ERROR_LIMIT, "the core has more than %d bytes of notes: the rest was left "
+                                         "out", CORE_MAX_NOTES_SIZE));
+        size = CORE_MAX_NOTES_SIZE - core->notes_size;
     }
+    core->notes_size += size;
     Elf_Data *data = size ? elf_getdata_rawchunk(elf, (int64_t)header->p_offset, size, ELF_T_NHDR) : NULL;
     if (!data || !data->d_buf) {
         if (size)

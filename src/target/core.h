@@ -11,7 +11,7 @@
 #include "target/target.h"
 
 enum {
-    CORE_MAX_NOTES_SIZE = 1 << 28,  /* 4 to 13 KB for each thread */
+    CORE_MAX_NOTES_SIZE = 1 << 28,  /* of all; 4 to 13 KB for each thread */
     CORE_MAX_SECTIONS = 1 << 20,    /* gcore writes one for each mapping; libelf has some 200 bytes for each */
     CORE_MAX_NOTE_HEADERS = 16,     /* PT_NOTEs; all known writers make one */
     CORE_MAX_ARGUMENTS_SIZE = 2 << 20, /* the kernel's own limit with the usual 8 MB of stack */
@@ -84,6 +84,7 @@ struct core {
     char *short_arguments; /* NT_PRPSINFO's: the first 79 bytes of the command line, blanks between */
     size_t thread_capacity;
     size_t tls_thread;    /* which thread the notes are about now: index + 1, 0: none yet */
+    size_t notes_size;    /* of the notes read so far */
     bool from_debugger;   /* gdb's gcore wrote it: the process lived on */
     bool has_siginfo;
     bool has_threads, has_process;  /* their first note was seen */

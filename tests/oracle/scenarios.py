@@ -39,7 +39,7 @@ ALL = [
     Scenario("deep"),
     Scenario("forked"),
     Scenario("forked-by-thread", "forked", ["thread"]),
-    Scenario("subinterpreters", since=(3, 8)),
+    Scenario("subinterpreters"),
     Scenario("busy", moves=True),
     Scenario("busy-calls", "busy_calls", moves=True),
     Scenario("gil", ctypes=True),

@@ -305,6 +305,26 @@ static void stops_at_its_limit(void **state)
     memory_close(memory);
 }
 
+/* However often the same bytes are read: a loop that a target makes endless ends. */
+static void stops_when_the_work_is_done(void **state)
+{
+    (void)state;
+    struct memory *memory;
+    uint8_t bytes[MEMORY_PAGE_SIZE];
+    size_t count = 0;
+    assert_null(memory_open((struct memory_source){ empty_read_pages, NULL }, &memory));
+    pst_error *error = NULL;
+    while (!error && count++ <= MEMORY_MAX_WORK)
+        error = memory_read(memory, MEMORY_PAGE_SIZE, bytes, sizeof bytes);
+    assert_int_equal(pst_error_get_code(error), PST_ERROR_LIMIT);
+    assert_true(count > MEMORY_MAX_WORK / 16);
+    pst_error_free(error);
+    assert_fails(memory, MEMORY_PAGE_SIZE, 8, PST_ERROR_LIMIT);
+    memory_refresh(memory);
+    assert_null(memory_read(memory, MEMORY_PAGE_SIZE, bytes, sizeof bytes));
+    memory_close(memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +339,7 @@ int main(void)
         cmocka_unit_test(refreshes_what_was_touched),
         cmocka_unit_test(refresh_sees_pages_go),
         cmocka_unit_test(stops_at_its_limit),
+        cmocka_unit_test(stops_when_the_work_is_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

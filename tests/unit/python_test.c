@@ -194,6 +194,9 @@ static void test_lying_strings(void **state)
     put_ascii(&world, HEAP, "x");
     put(&world, HEAP, F(PyASCIIObject_length), UINT64_MAX);
     expect_error(string_read(fresh(&world), arena, HEAP, &text), PST_ERROR_CORRUPT, "impossible length");
+    put(&world, HEAP, F(PyASCIIObject_length), 32 << 20);
+    expect_error(string_read(fresh(&world), arena, HEAP, &text), PST_ERROR_READ, "cannot read 1 byte");
+    assert_true(arena->total < 1 << 20);
     assert_null(text.data);
 
     put_str(&world, HEAP + 0x100, 3, false, "abc", 1);
@@ -290,21 +293,24 @@ static void test_dicts(void **state)
 
 /* ---- frames ----------------------------------------------------------------------------------------- */
 
-enum { THREAD = HEAP, CFRAME = HEAP + 0x800, CODE = HEAP + 0x1000, FRAMES = HEAP + 0x2000, FRAME_STEP = 0x100 };
+enum { THREAD = HEAP, CFRAME = HEAP + 0x800, CODE = HEAP + 0x1000, FRAMES = HEAP + 0x2000, FRAME_STEP = 0x100,
+       ENTRY_FRAME = HEAP + 0x1f00 };
 
 static pst_addr frame_at(size_t index)
 {
     return FRAMES + index * FRAME_STEP;
 }
 
-/* A thread with `count` frames of one code object. */
+/* A thread with `count` frames of one code object, and the interpreter's own below them. */
 static void put_thread(struct world *world, size_t count)
 {
     put_code(world, CODE);
     put(world, THREAD, F(PyThreadState_cframe), CFRAME);
     put(world, CFRAME, F(_PyCFrame_current_frame), frame_at(0));
     for (size_t i = 0; i < count; i++)
-        put_frame(world, frame_at(i), CODE, i + 1 < count ? frame_at(i + 1) : 0);
+        put_frame(world, frame_at(i), CODE, i + 1 < count ? frame_at(i + 1) : ENTRY_FRAME);
+    put_frame(world, ENTRY_FRAME, CODE, 0);
+    put(world, ENTRY_FRAME, F(_PyInterpreterFrame_owner), 3);
 }
 
 static void walk_thread(struct world *world, struct pst_thread *thread)
@@ -392,6 +398,68 @@ static void test_broken_frames(void **state)
     end(&world);
 }
 
+/* The limits are those of all threads together, which may share their frames. */
+static void test_limits_of_frames(void **state)
+{
+    (void)state;
+    struct world world;
+    struct pst_thread thread;
+    begin(&world, 12);
+    put_thread(&world, 5);
+    world.walk.frame_count = SNAPSHOT_MAX_FRAMES - 3;
+    walk_thread(&world, &thread);
+    assert_int_equal(thread.frame_count, 3);
+    assert_true(thread.truncated);
+    assert_non_null(strstr(pst_error_get_message(thread.errors.first), "frames in all"));
+    free_thread(&thread);
+
+    world.walk.frame_count = 0;
+    world.walk.error_count = SNAPSHOT_MAX_ERRORS - 2;
+    for (size_t i = 0; i < 5; i++)
+        put(&world, frame_at(i), F(_PyInterpreterFrame_f_code), NOWHERE);
+    walk_thread(&world, &thread);
+    assert_int_equal(thread.frame_count, 2);
+    assert_true(thread.truncated);
+    assert_null(thread.errors.first);
+    assert_non_null(strstr(pst_error_get_message(world.snapshot.errors.first), "errors in all"));
+    free_thread(&thread);
+    end(&world);
+}
+
+/* f_lasti of a code object whose size is not known is still an int. */
+static void test_huge_lasti(void **state)
+{
+    (void)state;
+    struct world world;
+    struct pst_thread thread;
+    begin(&world, 12);
+    put_thread(&world, 1);
+    put(&world, CODE, F(PyVarObject_ob_size), UINT64_MAX);
+    put(&world, frame_at(0), F(_PyInterpreterFrame_prev_instr), CODE + ((uint64_t)1 << 40));
+    walk_thread(&world, &thread);
+    assert_false(thread.frames[0].has_lasti);
+    assert_non_null(strstr(pst_error_get_message(thread.frames[0].error), "f_lasti"));
+    free_thread(&thread);
+    end(&world);
+}
+
+/* A generator that is just about to yield has lost its caller. */
+static void test_cut_frames(void **state)
+{
+    (void)state;
+    struct world world;
+    struct pst_thread thread;
+    begin(&world, 12);
+    put_thread(&world, 3);
+    put(&world, frame_at(1), F(_PyInterpreterFrame_previous), 0);
+    walk_thread(&world, &thread);
+    assert_int_equal(thread.frame_count, 2);
+    assert_true(thread.truncated);
+    assert_non_null(strstr(pst_error_get_message(thread.errors.first), "outer frames are missing"));
+    free_thread(&thread);
+    end(&world);
+}
+
 /* One unreadable member spoils that member alone. */
 static void test_broken_code(void **state)
 {
@@ -468,6 +536,9 @@ int main(void)
         cmocka_unit_test(test_frames),
         cmocka_unit_test(test_circle_of_frames),
         cmocka_unit_test(test_broken_frames),
+        cmocka_unit_test(test_limits_of_frames),
+        cmocka_unit_test(test_huge_lasti),
+        cmocka_unit_test(test_cut_frames),
         cmocka_unit_test(test_broken_code),
         cmocka_unit_test(test_tagged_references),
         cmocka_unit_test(test_circle_of_threads),

@@ -163,6 +163,7 @@ pst_error *code_get(struct walk *walk, pst_addr address, struct code **result)
         if (!code)
             return error_no_memory();
         code->address = address;
+        code->number = (uint32_t)codes->count;
         decode(walk, code);
         *slot = code;
         codes->count++;

@@ -44,24 +44,31 @@ static bool find_position(struct walk *walk, struct pst_frame *frame)
     return true;
 }
 
+/* A frame whose position is still to be found. Millions are sorted: what is compared is at hand. */
+struct unplaced {
+    uint32_t code;
+    int32_t lasti;
+    struct pst_frame *frame;
+};
+
 static int by_code_and_offset(const void *a, const void *b)
 {
-    const struct pst_frame *x = *(struct pst_frame *const *)a, *y = *(struct pst_frame *const *)b;
+    const struct unplaced *x = a, *y = b;
     if (x->code != y->code)
-        return (uintptr_t)x->code < (uintptr_t)y->code ? -1 : 1;
+        return x->code < y->code ? -1 : 1;
     return x->lasti < y->lasti ? -1 : x->lasti > y->lasti;
 }
 
-/* The same for many frames, reading each line table once. */
-static void find_sorted_positions(struct walk *walk, struct pst_frame **frames, size_t count)
+/* Reads each line table once. */
+static void find_sorted_positions(struct walk *walk, struct unplaced *unplaced, size_t count)
 {
     struct linetable_reader reader;
     struct line_range range;
     const struct code *code = NULL;
     bool more = false;
-    qsort(frames, count, sizeof *frames, by_code_and_offset);
+    qsort(unplaced, count, sizeof *unplaced, by_code_and_offset);
     for (size_t i = 0; i < count; i++) {
-        struct pst_frame *frame = frames[i];
+        struct pst_frame *frame = unplaced[i].frame;
         pst_position first;
         if (frame->code != code) {
             code = frame->code;
@@ -80,27 +87,28 @@ static void find_sorted_positions(struct walk *walk, struct pst_frame **frames, 
 static pst_error *find_positions(struct walk *walk)
 {
     struct pst_snapshot *snapshot = walk->snapshot;
-    struct pst_frame **left = NULL;
+    struct unplaced *unplaced = NULL;
     size_t count = 0, capacity = 0;
     for (size_t i = 0; i < snapshot->thread_count; i++) {
         for (size_t j = 0; j < snapshot->threads[i].frame_count; j++) {
-            if (find_position(walk, &snapshot->threads[i].frames[j]))
+            struct pst_frame *frame = &snapshot->threads[i].frames[j];
+            if (find_position(walk, frame))
                 continue;
             if (count == capacity) {
                 capacity = capacity ? capacity * 2 : 1024;
-                struct pst_frame **more = realloc(left, capacity * sizeof(struct pst_frame *));
+                struct unplaced *more = realloc(unplaced, capacity * sizeof *more);
                 if (!more) {
-                    free(left);
+                    free(unplaced);
                     return error_no_memory();
                 }
-                left = more;
+                unplaced = more;
             }
-            left[count++] = &snapshot->threads[i].frames[j];
+            unplaced[count++] = (struct unplaced){frame->code->number, frame->lasti, frame};
         }
     }
     if (count)
-        find_sorted_positions(walk, left, count);
-    free(left);
+        find_sorted_positions(walk, unplaced, count);
+    free(unplaced);
     return NULL;
 }
 

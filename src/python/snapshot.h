@@ -30,6 +30,7 @@ struct code {
     struct error_list errors;
     /* The last position asked for: a recursion asks for the same one 60,000 times. */
     bool has_memo;
+    uint32_t number;              /* in the order in which they were met */
     size_t scanned;               /* bytes of the line table, by all searches */
     int memo_offset;
     bool memo_found;

@@ -177,6 +177,20 @@ static pst_error *list_threads(struct walk *walk, const struct pst_interpreter *
     return NULL;
 }
 
+/* 3.11 puts a new PyThreadState at the head of the list a moment before it links the others to it, and before it gives
+ * it its ids: a list that ends with one that has none is cut off. (From 3.12 on the ids come later.) */
+static pst_error *check_list_end(const struct walk *walk, size_t first)
+{
+    const struct pst_snapshot *snapshot = walk->snapshot;
+    if (snapshot->thread_count == first || python_minor_version(walk->python) >= 312)
+        return NULL;
+    const struct pst_thread *last = &snapshot->threads[snapshot->thread_count - 1];
+    if (last->ident || last->errors.first)
+        return NULL;
+    return error_new(PST_ERROR_CORRUPT, "the list ends with the thread at 0x%llx, which is just being made: "
+                                        "others are missing", (unsigned long long)last->address);
+}
+
 void threads_walk(struct walk *walk, const struct pst_interpreter *interpreter)
 {
     struct pst_snapshot *snapshot = walk->snapshot;
@@ -189,6 +203,8 @@ void threads_walk(struct walk *walk, const struct pst_interpreter *interpreter)
         error_list_add(&snapshot->errors, walk_thread(walk, interpreter, threads[i]));
     free(threads);
     walk->thread_count += count;
+    if (!error)
+        error = check_list_end(walk, first);
     error_list_add(&snapshot->errors, error_in(error, "interpreter %lld: threads", (long long)interpreter->id));
     thread_names_walk(walk, interpreter, first);
 }

@@ -86,6 +86,14 @@ static int open_relative(struct process *process, const char *path)
     return found;
 }
 
+/* Capabilities of another user namespace say nothing about the machine's files: anyone can have them all there. */
+static bool in_our_user_namespace(const struct process *process)
+{
+    struct stat ours, theirs;
+    return stat("/proc/self/ns/user", &ours) == 0 && fstatat(process->memory_directory, "ns/user", &theirs, 0) == 0 &&
+           ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
+}
+
 /* Who the target is, to the file system. */
 static void read_file_rights(struct process *process)
 {
@@ -106,7 +114,8 @@ static void read_file_rights(struct process *process)
     for (size_t i = 0; i < count && i < FILE_RIGHTS_MAX_GROUPS; i++)
         rights->groups[rights->group_count++] = (gid_t)groups[i];
     proc_status_numbers(status, "CapEff:", 16, &capabilities, 1);
-    rights->all = capabilities & (1U << CAPABILITY_DAC_OVERRIDE | 1U << CAPABILITY_DAC_READ_SEARCH);
+    rights->all = capabilities & (1U << CAPABILITY_DAC_OVERRIDE | 1U << CAPABILITY_DAC_READ_SEARCH) &&
+                  in_our_user_namespace(process);
     free(status);
 }
 

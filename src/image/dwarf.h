@@ -10,7 +10,7 @@
 
 enum {
     DWARF_MAX_UNITS = 1 << 20,   /* units of one file; chromium has some 40,000 */
-    DWARF_MAX_ENTRIES = 1 << 26, /* entries looked at in all */
+    DWARF_MAX_ENTRIES = 1 << 24, /* entries looked at in all */
     DWARF_MAX_TYPE_DEPTH = 32,   /* typedef of const of typedef … of a type */
     DWARF_MAX_NESTING = 16,      /* anonymous structs within each other, components of a path */
     DWARF_MAX_NAMES = 4,         /* names of one struct */

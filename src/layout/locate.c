@@ -179,10 +179,12 @@ static pst_error *read_file(struct pst_target *target, struct location *location
 static bool search_files(struct pst_target *target, const struct candidates *candidates, struct location *location,
                          pst_error **first)
 {
-    for (size_t i = 0; i < candidates->count; i++) {
+    size_t file_count = 0;
+    for (size_t i = 0; i < candidates->count && file_count < LOCATE_MAX_FILES; i++) {
         pst_addr section;
         if (!open_large_candidate(target, candidates->segments[i], location, first))
             continue;
+        file_count++;
         pst_error *error = read_file(target, location, &section);
         location->runtime = location->file_symbols[SYMBOL_RUNTIME] ? location->file_symbols[SYMBOL_RUNTIME] : section;
         if (!location->runtime) {

@@ -130,25 +130,24 @@ static pst_error *choose(struct pst_target *target, const struct location *locat
     return found ? NULL : refuse(version);
 }
 
-/* What the target says of itself beside what was chosen. That it can't be asked is no reason to stop. */
+/* What the target says of itself wins over what was chosen: a micro version that is newer than its table may have
+ * moved a field, and then nothing is wrong that a report would have to tell. That it can't be asked is told. */
 static void crosscheck(struct pst_target *target, const struct location *location, struct layout *layout,
                        bool *sources)
 {
-    size_t stated = 0;
+    struct error_list differences = {0};
+    size_t by_offsets = 0, by_members = 0;
     if (location->runtime)
-        error_list_add(&target->errors,
-                       crosscheck_debug_offsets(target->memory, location->runtime, layout, &stated,
-                                                         &target->errors));
-    sources[LAYOUT_DEBUG_OFFSETS] |= stated > 0;
+        error_list_add(&target->errors, crosscheck_debug_offsets(target->memory, location->runtime, layout,
+                                                                 &by_offsets, &differences));
     /* A table of a final release was checked when it was made. */
-    if (sources[LAYOUT_TABLE] && !target->assume_version)
-        return;
-    stated = 0;
-    if (location->code_type)
-        error_list_add(&target->errors,
-                       crosscheck_code_members(target->memory, location->code_type, layout, &stated,
-                                                        &target->errors));
-    sources[LAYOUT_TYPE_MEMBERS] |= stated > 0;
+    bool is_checked = sources[LAYOUT_TABLE] && !target->assume_version;
+    if (location->code_type && !is_checked)
+        error_list_add(&target->errors, crosscheck_code_members(target->memory, location->code_type, layout,
+                                                                &by_members, &differences));
+    error_list_free(&differences);
+    sources[LAYOUT_DEBUG_OFFSETS] |= by_offsets > 0;
+    sources[LAYOUT_TYPE_MEMBERS] |= by_members > 0;
 }
 
 pst_error *layout_settle(struct pst_target *target, const struct location *location, struct version *version,

@@ -60,6 +60,8 @@ static pst_error *try_location(const struct python *python, size_t *length)
     TRY(interpreter_read_hexversion(python, interpreter, &hexversion));
     while (is_of_layout(python, hexversion) && interpreter && ++*length < SNAPSHOT_MAX_INTERPRETERS)
         TRY(field_address(python, interpreter, F(PyInterpreterState_next), &interpreter));
+    if (interpreter)
+        *length = 0; /* a list without an end is none */
     return NULL;
 }
 

@@ -32,7 +32,7 @@ import traceback
 import interpreters
 import scenarios
 from compare import Comparison, parse
-from process import Failure, FilePattern, GuardPages, Programs, Target
+from process import Failure, FilePattern, GuardPages, Programs, Target, TooLarge
 
 TOOL_TIMEOUT = 120
 TORN_ATTEMPTS = 5       # of a target that computes: see Comparison.torn
@@ -42,7 +42,6 @@ class Totals:
     def __init__(self):
         self.lock = threading.Lock()
         self.passed = self.failed = self.skipped = self.fields = 0
-        self.skips = {}
 
     def passed_run(self, name, fields, note=""):
         with self.lock:
@@ -61,9 +60,7 @@ class Totals:
     def skipped_run(self, name, reason):
         with self.lock:
             self.skipped += 1
-            if reason not in self.skips:
-                print("skip  %s: %s" % (name, reason), flush=True)
-            self.skips[reason] = self.skips.get(reason, 0) + 1
+            print("skip  %s: %s" % (name, reason), flush=True)
 
 
 def run_tool(tool, arguments, folder):
@@ -150,6 +147,10 @@ def run_modes(options, totals, interpreter, scenario, programs):
                 continue
             try:
                 lines, fields, seconds = run_mode(options, target, mode)
+            except TooLarge as error:
+                left.pop(0)
+                totals.skipped_run(name + mode, str(error))
+                continue
             except GuardPages:
                 if os.geteuid() != 0:
                     left.pop(0)

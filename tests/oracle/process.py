@@ -17,12 +17,17 @@ from interpreters import environment
 
 LOOK_INTERVAL = 0.025       # s between two looks; a thread that waits for the GIL wakes every 5 ms
 SETTLE_TIMEOUT = 60
+GCORE_LIMIT = 3 << 30
 VSYSCALL = "0xffffffffff600000"     # a page of the kernel's, which nobody can read
 PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "fixtures", "programs")
 
 
 class Failure(Exception):
     """The target did not do what it should: no verdict on the tool."""
+
+
+class TooLarge(Failure):
+    """gcore writes every byte of memory, touched or not: tens of GB for a free-threaded one with many threads."""
 
 
 class GuardPages(Failure):
@@ -32,6 +37,11 @@ class GuardPages(Failure):
 def read(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+def read_start(path):
+    with open(path, "rb") as file:
+        return file.read(4)
 
 
 class Programs:
@@ -161,11 +171,18 @@ class Target:
                 "arguments": arguments, "moving": set(self.moving), "root": self.programs.root,
                 "programs": self.programs.folder}
 
+    def writable_memory(self):
+        maps = read("/proc/%d/maps" % self.pid).decode("utf-8", "replace")
+        return sum(int(end, 16) - int(start, 16)
+                   for start, end in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) .w", maps, re.M))
+
     def gcore(self):
+        if self.writable_memory() > GCORE_LIMIT:
+            raise TooLarge("gcore would write %d GB" % (self.writable_memory() >> 30))
         done = subprocess.run(["gcore", "-o", os.path.join(self.folder, "gcore"), str(self.pid)],
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=300, cwd=self.folder)
         path = os.path.join(self.folder, "gcore.%d" % self.pid)
-        if not os.path.exists(path):
+        if not os.path.exists(path) or done.returncode != 0 or read_start(path) != b"\x7fELF":
             raise Failure("gcore made no core: %s" % done.stderr.decode("utf-8", "replace")[-500:])
         unread = [line for line in done.stderr.decode("utf-8", "replace").split("\n")
                   if "Memory read failed for corefile section" in line and VSYSCALL not in line]

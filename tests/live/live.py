@@ -83,6 +83,7 @@ def run(main):
     if not os.access(PYSTANDER, os.X_OK):
         print(f"skipped: live {NAME}: no {PYSTANDER}")
         sys.exit(1 if CI else SKIPPED)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))   # targets are ended on the way out
     main()
     if Count.problems:
         print(f"{Count.problems} problems")
@@ -157,6 +158,8 @@ def chosen():
 
 PRELUDE = """\
 import ctypes, hashlib, os, select, signal, sys, threading, time
+
+ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)     # PR_SET_PDEATHSIG: not to outlive a test that is killed
 
 def say(text):
     sys.stdout.write(text + "\\n")

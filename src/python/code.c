@@ -1,4 +1,4 @@
-#include "python/snapshot.h"
+#include "python/walk.h"
 
 #include "base/hash.h"
 #include "python/object.h"

@@ -6,7 +6,7 @@
 #ifndef PYSTANDER_PYTHON_DICT_H
 #define PYSTANDER_PYTHON_DICT_H
 
-#include "python/python.h"
+#include "python/field.h"
 
 enum {
     DICT_MAX_ENTRIES = 1 << 20,   /* more than any dict that is asked for has (sys.modules, threading._active) */

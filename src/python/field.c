@@ -1,4 +1,4 @@
-#include "python/python.h"
+#include "python/field.h"
 
 static pst_error *no_such_field(const struct python *python, enum field field)
 {

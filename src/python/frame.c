@@ -3,7 +3,7 @@
  * Include/internal/pycore_frame.h (3.14+: pycore_interpframe_structs.h).
  */
 #include "python/object.h"
-#include "python/snapshot.h"
+#include "python/walk.h"
 
 #include <limits.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Interpreters and who holds their GIL. Include/internal/pycore_interp.h, pycore_gil.h, Python/ceval_gil.c. */
 #include "python/dict.h"
 #include "python/object.h"
-#include "python/snapshot.h"
+#include "python/walk.h"
 
 /* ---- the GIL ---------------------------------------------------------------------------------------- */
 

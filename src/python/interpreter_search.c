@@ -5,7 +5,7 @@
  */
 #include "python/dict.h"
 #include "python/object.h"
-#include "python/snapshot.h"
+#include "python/walk.h"
 
 static pst_error *get_head_thread(const struct python *python, pst_addr interpreter, pst_addr *thread)
 {

@@ -2,7 +2,7 @@
 #ifndef PYSTANDER_PYTHON_OBJECT_H
 #define PYSTANDER_PYTHON_OBJECT_H
 
-#include "python/python.h"
+#include "python/field.h"
 
 /* tp_flags, the same in every version (Include/object.h). */
 enum {
@@ -25,19 +25,5 @@ MUST_USE pst_error *object_expect(const struct python *python, pst_addr object, 
 
 /* The value of an int (2.7: or long) that fits; an error for one that does not. */
 MUST_USE pst_error *object_get_int(const struct python *python, pst_addr object, uint64_t *value);
-
-/* Where an instance keeps its attributes: a dict, or values whose keys stand in the type. Both 0: nowhere. */
-struct attributes {
-    pst_addr dict;
-    pst_addr values; /* an array of objects */
-};
-
-MUST_USE pst_error *object_find_attributes(const struct python *python, pst_addr object, pst_addr type,
-                                           struct attributes *attributes);
-
-/* The attribute `name` in an instance's own dict or inline values; *value is 0 if it has none. `memo`
- * may be NULL. */
-MUST_USE pst_error *object_get_attribute(const struct python *python, pst_addr object, const char *name,
-                                         struct attribute_memo *memo, pst_addr *value);
 
 #endif

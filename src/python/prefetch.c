@@ -1,5 +1,6 @@
+#include "python/attribute.h"
 #include "python/object.h"
-#include "python/snapshot.h"
+#include "python/walk.h"
 
 #include <stdlib.h>
 
@@ -77,7 +78,7 @@ static pst_error *follow_attributes(const struct python *python, pst_addr object
     pst_addr type;
     struct attributes attributes;
     TRY(object_get_type(python, object, &type));
-    TRY(object_find_attributes(python, object, type, &attributes));
+    TRY(attributes_find(python, object, type, &attributes));
     *place = attributes.dict ? attributes.dict : attributes.values;
     return NULL;
 }

@@ -1,7 +1,7 @@
 #include "python/python.h"
 
 #include "layout/settle.h"
-#include "python/snapshot.h"
+#include "python/walk.h"
 
 #include <stdlib.h>
 

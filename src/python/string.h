@@ -4,7 +4,7 @@
 #ifndef PYSTANDER_PYTHON_STRING_H
 #define PYSTANDER_PYTHON_STRING_H
 
-#include "python/python.h"
+#include "python/field.h"
 
 enum {
     STRING_MAX_SIZE = 64 << 20,  /* bytes of one string or bytes object; beyond it is taken for a lie */

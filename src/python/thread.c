@@ -1,7 +1,7 @@
 /*
  * Threads: PyThreadState (Include/cpython/pystate.h) and the operating system's threads they belong to.
  */
-#include "python/snapshot.h"
+#include "python/walk.h"
 
 #include <elf.h>
 #include <stdlib.h>

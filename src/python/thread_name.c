@@ -2,9 +2,9 @@
  * threading.Thread.name: threading._active maps an ident to its Thread, whose _name is the name
  * (Lib/threading.py). Threads that threading does not know have none.
  */
-#include "python/dict.h"
+#include "python/attribute.h"
 #include "python/object.h"
-#include "python/snapshot.h"
+#include "python/walk.h"
 #include "python/string.h"
 
 #include <stdlib.h>
@@ -110,7 +110,7 @@ static pst_error *read_name(struct walk *walk, pst_addr thread_object, pst_text 
     pst_addr value;
     /* The memo belongs to the walk's runtime, which the decoders otherwise only read. */
     struct attribute_memo *memo = &((struct python *)python)->thread_name;
-    TRY(object_get_attribute(python, thread_object, attribute, memo, &value));
+    TRY(attribute_get(python, thread_object, attribute, memo, &value));
     return value ? string_read(python, &walk->snapshot->arena, value, name) : NULL;
 }
 

@@ -4,7 +4,7 @@
  */
 #include "python/dict.h"
 #include "python/object.h"
-#include "python/snapshot.h"
+#include "python/walk.h"
 #include "python/string.h"
 
 #include "unit/fake.h"

@@ -2,14 +2,14 @@
  * What a snapshot holds, and the walk that fills it: runtime → interpreters → threads → frames → code.
  *
  * A walk only gathers what can change (which frames, at which instruction) and what must be read while the
- * target stands still. Positions are worked out after it was let go (snapshot_finish).
+ * target stands still. Positions are worked out after it was let go (position.c).
  */
-#ifndef PYSTANDER_PYTHON_SNAPSHOT_H
-#define PYSTANDER_PYTHON_SNAPSHOT_H
+#ifndef PYSTANDER_PYTHON_WALK_H
+#define PYSTANDER_PYTHON_WALK_H
 
 #include "base/lookup.h"
+#include "python/field.h"
 #include "python/linetable.h"
-#include "python/python.h"
 
 /* Limits on what a lying target can make this process do; reaching one is reported. */
 enum {
@@ -109,9 +109,15 @@ struct walk {
 void walk_add_error(struct walk *walk, struct error_list *list, pst_error *error);
 /* Readies it for a pass over the target: the counts begin anew, and the target's threads are looked up. */
 MUST_USE pst_error *walk_begin(struct walk *walk);
+/* All but walk->active, which is thread_name.c's. */
 void walk_free(struct walk *walk);
 /* What a thread owns. */
 void thread_clear(struct pst_thread *thread);
+
+/* ---- position.c ------------------------------------------------------------------------------------ */
+
+/* Fills in the position of every frame, from the line tables that the walk copied. */
+MUST_USE pst_error *positions_find(struct walk *walk);
 
 /* ---- prefetch.c ------------------------------------------------------------------------------------ */
 

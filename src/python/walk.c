@@ -1,0 +1,38 @@
+#include "python/walk.h"
+
+#include <stdlib.h>
+
+void walk_add_error(struct walk *walk, struct error_list *list, pst_error *error)
+{
+    if (error && walk->error_count++ >= SNAPSHOT_MAX_ERRORS)
+        list = &walk->snapshot->errors;
+    error_list_add(list, error);
+}
+
+pst_error *walk_begin(struct walk *walk)
+{
+    const struct pst_target *target = walk->python->target;
+    walk->thread_count = walk->frame_count = walk->frames_size = walk->error_count = 0;
+    walk->found_tls = false;
+    lookup_free(&walk->tls);
+    if (!lookup_start(&walk->inner_tids, target->thread_count))
+        return error_no_memory();
+    for (size_t i = 0; i < target->thread_count; i++)
+        lookup_add(&walk->inner_tids, (uint64_t)target->threads[i].inner_tid, 0, i);
+    lookup_sort(&walk->inner_tids);
+    return NULL;
+}
+
+void walk_free(struct walk *walk)
+{
+    lookup_free(&walk->inner_tids);
+    lookup_free(&walk->tls);
+}
+
+void thread_clear(struct pst_thread *thread)
+{
+    for (size_t i = 0; i < thread->frame_count; i++)
+        pst_error_free(thread->frames[i].error);
+    free(thread->frames);
+    error_list_free(&thread->errors);
+}

@@ -93,6 +93,21 @@ static void read_text(struct walk *walk, struct code *code, enum field field, ps
     walk_add_error(walk, &code->errors, error_in(error, "%s", field_get_name(field)));
 }
 
+/* What stands before it makes cells and the like (Objects/codeobject.c, _co_firsttraceable). */
+static pst_error *read_first_traceable(const struct python *python, struct code *code)
+{
+    if (!has(python, F(PyCodeObject__co_firsttraceable)))
+        return NULL;
+    int units;
+    TRY(field_int(python, code->address, F(PyCodeObject__co_firsttraceable), &units));
+    code->first_traceable = (int64_t)units * CODE_UNIT_SIZE;
+    if (units >= 0 && code->first_traceable <= code->table.code_size)
+        return NULL;
+    code->first_traceable = 0;
+    return error_new(PST_ERROR_CORRUPT, "_co_firsttraceable is %d in a code object of %d bytes", units,
+                     code->table.code_size);
+}
+
 /* Bytes of co_code: 3.11+ the object's own tail, before a bytes object (2.7: str). */
 static pst_error *read_code_size(const struct python *python, struct code *code)
 {
@@ -148,6 +163,7 @@ static void decode(struct walk *walk, struct code *code)
     read_text(walk, code, F(PyCodeObject_co_qualname), &code->qualname);
     read_text(walk, code, F(PyCodeObject_co_filename), &code->filename);
     walk_add_error(walk, &code->errors, error_in(read_code_size(walk->python, code), "PyCodeObject.co_code"));
+    walk_add_error(walk, &code->errors, read_first_traceable(walk->python, code));
     walk_add_error(walk, &code->errors, error_in(read_line_table(walk, code), "the line table"));
 }
 

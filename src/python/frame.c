@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 enum {
+    OWNED_BY_GENERATOR = 1,
     OWNED_BY_INTERPRETER = 3, /* 3.12/3.13: _CSTACK, 3.14+: _INTERPRETER; this and above are no Python calls */
     STACKREF_TAGS = 3,        /* 3.14+: low bits of a _PyStackRef (pycore_stackref.h) */
     STACKREF_INT = 3,         /* all set: a small int, not an object */
@@ -154,21 +155,30 @@ pst_error *frame_find_innermost(const struct python *python, pst_addr thread, ps
     return cframe ? field_address(python, cframe, F(_PyCFrame_current_frame), frame) : NULL;
 }
 
-/* Entry and sentinel frames of the interpreter itself are no Python calls. */
-static pst_error *is_python_call(const struct python *python, pst_addr address, bool *is_call)
+static pst_error *read_owner(const struct python *python, pst_addr address, uint64_t *owner)
 {
-    uint64_t owner = 0;
-    if (has(python, F(_PyInterpreterFrame_owner)))
-        TRY(field_unsigned(python, address, F(_PyInterpreterFrame_owner), &owner));
-    *is_call = owner < OWNED_BY_INTERPRETER;
-    return NULL;
+    *owner = 0;
+    if (!has(python, F(_PyInterpreterFrame_owner)))
+        return NULL;
+    return field_unsigned(python, address, F(_PyInterpreterFrame_owner), owner);
 }
 
-/* Adds the frame at `address`, if it is a call; *full is set when no more are wanted. */
+/* A frame that is still being set up is none to CPython either (pycore_frame.h, _PyFrame_IsIncomplete): neither
+ * sys._current_frames() nor a traceback shows it. Further out it calls something, and is shown. */
+static bool is_incomplete(const struct pst_frame *frame, uint64_t owner)
+{
+    return frame->code && frame->code->first_instruction && frame->has_lasti && owner != OWNED_BY_GENERATOR &&
+           frame->lasti < frame->code->first_traceable;
+}
+
+/* Adds the frame at `address`, if it is a call: entry and sentinel frames of the interpreter itself are none. *full is
+ * set when no more are wanted. */
 static pst_error *walk_frame(struct walk *walk, const struct frame_form *form, struct pst_thread *thread,
                              pst_addr address, bool *is_call, bool *full)
 {
-    TRY(is_python_call(walk->python, address, is_call));
+    uint64_t owner;
+    TRY(read_owner(walk->python, address, &owner));
+    *is_call = owner < OWNED_BY_INTERPRETER;
     if (!*is_call)
         return NULL;
     *full = walk->max_frames && thread->frame_count == walk->max_frames;
@@ -180,6 +190,8 @@ static pst_error *walk_frame(struct walk *walk, const struct frame_form *form, s
     size_t number = thread->frame_count - 1;
     frame->error = error_in(form->read(walk, address, frame), "frame %zu", number);
     walk->error_count += frame->error != NULL;
+    if (number == 0 && !frame->error && is_incomplete(frame, owner))
+        thread->frame_count--;
     return NULL;
 }
 

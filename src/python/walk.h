@@ -27,6 +27,7 @@ struct code {
     pst_text name, qualname, filename;
     struct linetable table;
     pst_addr first_instruction;   /* 3.11+: where instr_ptr counts from; 0: not known */
+    int64_t first_traceable;      /* 3.11+: offset of the first instruction of the function's own */
     struct error_list errors;
     /* The last position asked for: a recursion asks for the same one 60,000 times. */
     bool has_memo;

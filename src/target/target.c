@@ -138,8 +138,10 @@ const char *pst_target_get_arch(const pst_target *target)
 
 pst_text pst_target_get_argument(const pst_target *target, size_t index)
 {
+    if (!target->arguments)
+        return (pst_text){0};
     const char *at = target->arguments, *end = at + target->arguments_size;
-    while (at && at < end) {
+    while (at < end) {
         const char *stop = memchr(at, '\0', (size_t)(end - at));
         if (!stop)
             stop = end;

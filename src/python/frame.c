@@ -14,6 +14,7 @@ enum {
     STACKREF_TAGS = 3,        /* 3.14+: low bits of a _PyStackRef (pycore_stackref.h) */
     STACKREF_INT = 3,         /* all set: a small int, not an object */
     CODE_UNIT_SIZE = 2,
+    MAX_THREAD_STATE_SIZE = 4096, /* sizeof(PyThreadState) of 3.11 and 3.12 is a tenth of it */
 };
 
 /* ---- collecting ------------------------------------------------------------------------------------- */
@@ -152,7 +153,16 @@ pst_error *frame_find_innermost(const struct python *python, pst_addr thread, ps
     pst_addr cframe;
     *frame = 0;
     TRY(field_address(python, thread, F(PyThreadState_cframe), &cframe));
-    return cframe ? field_address(python, cframe, F(_PyCFrame_current_frame), frame) : NULL;
+    if (!cframe)
+        return NULL;
+    TRY(field_address(python, cframe, F(_PyCFrame_current_frame), frame));
+    /* Only the root cframe, which is a part of the thread state, is ever without a frame; those on the C stack are
+     * linked just before theirs is set (Python/ceval.c, the start of _PyEval_EvalFrameDefault). */
+    bool is_root = cframe - thread < MAX_THREAD_STATE_SIZE;
+    if (*frame || is_root)
+        return NULL;
+    return error_new(PST_ERROR_CORRUPT, "the innermost frame is missing: the _PyCFrame at 0x%llx was just made",
+                     (unsigned long long)cframe);
 }
 
 static pst_error *read_owner(const struct python *python, pst_addr address, uint64_t *owner)

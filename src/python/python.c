@@ -83,6 +83,7 @@ pst_error *python_open(struct pst_target *target, struct python **result)
             return error_no_memory();
         python->target = target;
         python->memory = target->memory;
+        python->unicode_unit = 4; /* till it is known */
         pst_error *error = open_python(python);
         if (error) {
             close_python(python);

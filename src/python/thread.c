@@ -317,8 +317,8 @@ static void match_exited_main(struct walk *walk)
 
 /*
  * A PyThreadState is made by the thread that starts another. Until that one runs for the first time, it has no ids
- * (3.12+) or, before, those of the thread that made it; and no frames. There is nothing to tell of it yet: its system
- * thread, if there is one, is listed without Python. (Two with frames are of two interpreters: a thread can be in
+ * (3.12+) or, before, those of the thread that made it, which may have ended since; and no frames. There is nothing to
+ * tell of it yet: its system thread, if there is one, is listed without Python. (Two with frames are of two interpreters: a thread can be in
  * both.)
  */
 struct running {
@@ -329,11 +329,10 @@ static bool is_unborn(const struct running *running, const struct pst_thread *th
 {
     if (thread->frame_count || thread->errors.first)
         return false;
-    if (!thread->ident)
+    if (!thread->ident || !thread->tid)
         return true;
     return lookup_find(&running->idents, thread->ident, thread->interpreter_id) != LOOKUP_NONE ||
-           (thread->tid &&
-            lookup_find(&running->tids, (uint64_t)thread->tid, thread->interpreter_id) != LOOKUP_NONE);
+           lookup_find(&running->tids, (uint64_t)thread->tid, thread->interpreter_id) != LOOKUP_NONE;
 }
 
 static pst_error *find_running(const struct pst_snapshot *snapshot, struct running *running)

@@ -4,9 +4,9 @@ MODES = ("live", "nopause", "gcore", "core")
 
 
 class Scenario:
-    """`ctypes`: it needs that module, which some builds lack. `since`: the first version that has what it needs.
-    `moves`: it has threads that never park, so that an unpaused run may see anything of them. `without`: modes that
-    can't be. `default`: part of a run that names no scenario."""
+    """`since`: the first version that has what it needs; `ctypes`: it needs that module, which some builds lack.
+    `moves`: it has threads that never park, so that an unpaused run may see anything of them. `without`: modes
+    that can't be. `default`: part of a run that names no scenario."""
 
     def __init__(self, name, program=None, arguments=(), options=(), since=(2, 7), moves=False,
                  ctypes=False, default=True, without=()):

@@ -318,8 +318,8 @@ static void match_exited_main(struct walk *walk)
 /*
  * A PyThreadState is made by the thread that starts another. Until that one runs for the first time, it has no ids
  * (3.12+) or, before, those of the thread that made it, which may have ended since; and no frames. There is nothing to
- * tell of it yet: its system thread, if there is one, is listed without Python. (Two with frames are of two interpreters: a thread can be in
- * both.)
+ * tell of it yet: its system thread, if there is one, is listed without Python. (Two with frames are of two
+ * interpreters: a thread can be in both.)
  */
 struct running {
     struct lookup idents, tids;   /* of the threads that have frames, by interpreter */

@@ -3,6 +3,7 @@
 #include "image/elf_file.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static bool take_id(const void *bytes, size_t size, struct build_id *id)
 {
@@ -38,6 +39,16 @@ bool elf_find_build_id(int fd, struct build_id *id)
     }
     elf_end(elf);
     return found;
+}
+
+int elf_keep_if_build(int fd, const struct build_id *id)
+{
+    struct build_id found;
+    if (fd < 0 || (elf_find_build_id(fd, &found) && id->size && id->size == found.size &&
+                   memcmp(id->bytes, found.bytes, id->size) == 0))
+        return fd;
+    close(fd);
+    return -1;
 }
 
 bool elf_find_supplement(int fd, char path[PATH_MAX], struct build_id *id)

@@ -20,9 +20,7 @@ bool elf_find_build_id(int fd, struct build_id *id);
 /* .gnu_debugaltlink: the file that dwz moved common parts to. `path` is relative to the file that names it. */
 bool elf_find_supplement(int fd, char path[PATH_MAX], struct build_id *id);
 
-static inline bool build_id_equal(const struct build_id *one, const struct build_id *other)
-{
-    return one->size && one->size == other->size && __builtin_memcmp(one->bytes, other->bytes, one->size) == 0;
-}
+/* `fd`, if it is an ELF file of this very build; else -1, and `fd` is closed. -1 stays -1. */
+int elf_keep_if_build(int fd, const struct build_id *id);
 
 #endif

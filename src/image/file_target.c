@@ -260,7 +260,7 @@ pst_error *file_target_open(const char *path, struct pst_target **result)
 int file_open_supplement(const char *path)
 {
     char name[PATH_MAX], full[2 * PATH_MAX];
-    struct build_id id, found_id;
+    struct build_id id;
     struct stat status;
     int file = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     bool found = file >= 0 && elf_find_supplement(file, name, &id);
@@ -273,9 +273,5 @@ int file_open_supplement(const char *path)
     snprintf(full, sizeof full, "%.*s%s", folder_size, path, name);
     int regular = open(full, O_PATH | O_CLOEXEC); /* the file named it: it may be a pipe or a device */
     file = regular < 0 ? -1 : file_read_found(regular, &status);
-    if (file >= 0 && !(elf_find_build_id(file, &found_id) && build_id_equal(&id, &found_id))) {
-        close(file);
-        file = -1;
-    }
-    return file;
+    return elf_keep_if_build(file, &id);
 }

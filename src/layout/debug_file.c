@@ -56,13 +56,7 @@ static int open_regular(struct pst_target *target, bool here, const char *path)
 
 static int open_matching(struct pst_target *target, bool here, const char *path, const struct build_id *id)
 {
-    struct build_id found;
-    int fd = open_regular(target, here, path);
-    if (fd >= 0 && !(elf_find_build_id(fd, &found) && build_id_equal(id, &found))) {
-        close(fd);
-        fd = -1;
-    }
-    return fd;
+    return elf_keep_if_build(open_regular(target, here, path), id);
 }
 
 /* What the file at `path` says that dwz took out of it. */

@@ -39,7 +39,7 @@ static pst_error *read_managed(const struct python *python, pst_addr object, pst
 }
 
 pst_error *attributes_find(const struct python *python, pst_addr object, pst_addr type,
-                                  struct attributes *attributes)
+                           struct attributes *attributes)
 {
     uint64_t flags;
     int64_t dict_offset;
@@ -55,7 +55,7 @@ pst_error *attributes_find(const struct python *python, pst_addr object, pst_add
 }
 
 pst_error *attribute_get(const struct python *python, pst_addr object, const char *name,
-                                struct attribute_memo *memo, pst_addr *value)
+                         struct attribute_memo *memo, pst_addr *value)
 {
     pst_addr type;
     struct attributes attributes;

@@ -11,11 +11,11 @@ struct attributes {
 };
 
 MUST_USE pst_error *attributes_find(const struct python *python, pst_addr object, pst_addr type,
-                                           struct attributes *attributes);
+                                    struct attributes *attributes);
 
 /* The attribute `name` in an instance's own dict or inline values; *value is 0 if it has none. `memo`
  * may be NULL. */
 MUST_USE pst_error *attribute_get(const struct python *python, pst_addr object, const char *name,
-                                         struct attribute_memo *memo, pst_addr *value);
+                                  struct attribute_memo *memo, pst_addr *value);
 
 #endif

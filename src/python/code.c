@@ -5,6 +5,7 @@
 #include "python/string.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { CODE_UNIT_SIZE = 2, CODE_MAX_SIZE = 1 << 30 };
 
@@ -71,7 +72,7 @@ static pst_error *expect_code(const struct python *python, pst_addr address)
     } else {
         char name[8];
         pst_error *error = type_get_name(python, type, name, sizeof name);
-        bool matches = error ? has_sizes_of_code(python, type) : __builtin_strcmp(name, "code") == 0;
+        bool matches = error ? has_sizes_of_code(python, type) : strcmp(name, "code") == 0;
         pst_error_free(matches ? error : NULL);
         if (matches)
             return NULL;

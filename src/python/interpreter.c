@@ -63,6 +63,20 @@ pst_error *interpreter_get_head(const struct python *python, pst_addr *interpret
     return pointer_at(python, python->location.interp_head, 0, interpreter);
 }
 
+pst_error *interpreter_get_threads(const struct python *python, pst_addr interpreter, pst_addr *thread)
+{
+    enum field head = has(python, F(PyInterpreterState_threads_head)) ? F(PyInterpreterState_threads_head)
+                                                                      : F(PyInterpreterState_tstate_head);
+    return field_address(python, interpreter, head, thread);
+}
+
+pst_error *interpreter_get_modules(const struct python *python, pst_addr interpreter, pst_addr *modules)
+{
+    enum field field = has(python, F(PyInterpreterState_imports_modules)) ? F(PyInterpreterState_imports_modules)
+                                                                          : F(PyInterpreterState_modules);
+    return field_address(python, interpreter, field, modules);
+}
+
 pst_error *interpreter_read_hexversion(const struct python *python, pst_addr interpreter, uint64_t *hexversion)
 {
     pst_addr sysdict, object;

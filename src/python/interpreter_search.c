@@ -7,32 +7,18 @@
 #include "python/object.h"
 #include "python/walk.h"
 
-static pst_error *get_head_thread(const struct python *python, pst_addr interpreter, pst_addr *thread)
-{
-    enum field head = has(python, F(PyInterpreterState_threads_head)) ? F(PyInterpreterState_threads_head)
-                                                                      : F(PyInterpreterState_tstate_head);
-    return field_address(python, interpreter, head, thread);
-}
-
-static pst_error *get_modules(const struct python *python, pst_addr interpreter, pst_addr *modules)
-{
-    enum field field = has(python, F(PyInterpreterState_imports_modules)) ? F(PyInterpreterState_imports_modules)
-                                                                          : F(PyInterpreterState_modules);
-    return field_address(python, interpreter, field, modules);
-}
-
 static pst_error *check_interpreter(const struct python *python, pst_addr interpreter, bool *matches)
 {
     pst_addr thread, back, modules, type;
     uint64_t flags;
     *matches = false;
-    TRY(get_head_thread(python, interpreter, &thread));
+    TRY(interpreter_get_threads(python, interpreter, &thread));
     if (!thread || thread % 8)
         return NULL;
     TRY(field_address(python, thread, F(PyThreadState_interp), &back));
     if (back != interpreter)
         return NULL;
-    TRY(get_modules(python, interpreter, &modules));
+    TRY(interpreter_get_modules(python, interpreter, &modules));
     TRY(object_get_type(python, modules, &type));
     TRY(type_get_flags(python, type, &flags));
     *matches = flags & TPFLAGS_DICT_SUBCLASS;

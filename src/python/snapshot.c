@@ -3,7 +3,6 @@
 #include "python/python.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 enum {

@@ -150,11 +150,9 @@ static pst_error *list_threads(struct walk *walk, const struct pst_interpreter *
                                size_t *count)
 {
     const struct python *python = walk->python;
-    enum field head = has(python, F(PyInterpreterState_threads_head)) ? F(PyInterpreterState_threads_head)
-                                                                      : F(PyInterpreterState_tstate_head);
     size_t capacity = 0;
     pst_addr address, checkpoint = 0;
-    TRY(field_address(python, interpreter->address, head, &address));
+    TRY(interpreter_get_threads(python, interpreter->address, &address));
     while (address) {
         if (walk->thread_count + *count >= SNAPSHOT_MAX_THREADS)
             return error_new(PST_ERROR_LIMIT, "more than %d threads in all: the rest was left out",

@@ -24,11 +24,9 @@ struct named_thread {
 
 static pst_error *find_active(const struct python *python, pst_addr interpreter, pst_addr *dict)
 {
-    enum field field = has(python, F(PyInterpreterState_imports_modules)) ? F(PyInterpreterState_imports_modules)
-                                                                          : F(PyInterpreterState_modules);
     pst_addr modules, module = 0, namespace;
     *dict = 0;
-    TRY(field_address(python, interpreter, field, &modules));
+    TRY(interpreter_get_modules(python, interpreter, &modules));
     if (modules)
         TRY(dict_get(python, modules, "threading", NULL, &module));
     if (!module)

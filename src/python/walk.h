@@ -152,6 +152,10 @@ MUST_USE pst_error *frame_find_code(const struct python *python, pst_addr frame,
 
 /* The address of the first interpreter; 0 if Python is not initialised. */
 MUST_USE pst_error *interpreter_get_head(const struct python *python, pst_addr *interpreter);
+/* The first of its PyThreadStates, the newest; 0: it has none. */
+MUST_USE pst_error *interpreter_get_threads(const struct python *python, pst_addr interpreter, pst_addr *thread);
+/* sys.modules; 0: there are none yet. */
+MUST_USE pst_error *interpreter_get_modules(const struct python *python, pst_addr interpreter, pst_addr *modules);
 /* sys.hexversion; 0: there is none yet. */
 MUST_USE pst_error *interpreter_read_hexversion(const struct python *python, pst_addr interpreter,
                                                 uint64_t *hexversion);

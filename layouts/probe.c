@@ -41,6 +41,9 @@
 #if HAVE("internal/pycore_interpframe.h")
 #include "internal/pycore_interpframe.h"
 #endif
+#if HAVE("internal/pycore_instruments.h")
+#include "internal/pycore_instruments.h"
+#endif
 #endif
 
 /* Structs that stand in no installed header. layouts/generate compares them with the DWARF of the
@@ -71,4 +74,17 @@ typedef struct {
     PyObject *md_dict;
 } PyModuleObject;
 PyModuleObject *unused_module;
+#endif
+
+#if PY_VERSION_HEX >= 0x03060000
+/* Objects/codeobject.c */
+typedef struct {
+    Py_ssize_t ce_size;
+#if PY_VERSION_HEX < 0x03070000
+    void **ce_extras;
+#else
+    void *ce_extras[1];
+#endif
+} _PyCodeObjectExtra;
+_PyCodeObjectExtra *unused_code_extra;
 #endif

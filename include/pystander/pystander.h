@@ -146,6 +146,7 @@ typedef struct pst_snapshot_options {
     size_t max_frames;     /* innermost frames to keep of each thread; 0: all */
     const pid_t *tids;     /* only these threads … */
     size_t tid_count;      /* … or all, if 0 */
+    bool with_hooks;       /* the hooks of interpreters and threads will be asked */
 } pst_snapshot_options;
 
 /* Stops a live target, reads what every Python thread is doing, and lets it go. */
@@ -215,6 +216,184 @@ PST_API pst_position pst_frame_get_position(const pst_frame *frame);
 PST_API bool pst_frame_get_lasti(const pst_frame *frame, int *lasti);
 PST_API pst_addr pst_frame_get_code(const pst_frame *frame);        /* the PyCodeObject; 0: not known */
 PST_API const pst_error *pst_frame_get_errors(const pst_frame *frame);
+
+/* ---- hooks ------------------------------------------------------------------------------------------ */
+
+/* What was hooked into an interpreter or thread; read with pst_snapshot_options.with_hooks. What could not be read is
+ * left out, and the snapshot's or the thread's errors say so. */
+
+typedef struct pst_hook {
+    pst_addr function;   /* 0: none */
+    const char *symbol;  /* "name", "name+0x12", "libfoo.so+0x1234"; NULL: none, or it is in no mapped file */
+} pst_hook;
+
+/* One of several. */
+typedef struct pst_indexed_hook {
+    size_t index;
+    pst_hook hook;
+} pst_indexed_hook;
+
+/* A tool that called sys.monitoring.use_tool_id(). */
+typedef struct pst_monitoring_tool {
+    int id;
+    pst_text name;
+} pst_monitoring_tool;
+
+/* What sys.settrace(), sys.setprofile() or the C functions behind them have set. */
+typedef struct pst_thread_hook {
+    pst_hook hook;       /* the C function; of a Python one it is CPython's own that calls it */
+    pst_addr object;     /* what it is called with: the Python function; 0: none */
+    pst_text type;       /* the name of the object's type: "function", "method", "CTracer" */
+    pst_text name;       /* its qualified name (2.7: name), if it is a function or method */
+    pst_text file;       /* and where it stands */
+    int line;            /* -1: not known */
+} pst_thread_hook;
+
+/* PEP 523 (3.6+): the function that evaluates frames in place of CPython's own; .function is 0 if there is none. */
+PST_API pst_hook pst_interpreter_get_eval_frame(const pst_interpreter *interpreter);
+/* These three: *count of them; NULL: this version has none of the kind (or they were not asked for, or could not be
+ * read). The users of co_extra (3.6+), each index with its freefunc: */
+PST_API const pst_indexed_hook *pst_interpreter_get_code_extra(const pst_interpreter *interpreter, size_t *count);
+/* PyCode_AddWatcher() (3.12+): */
+PST_API const pst_indexed_hook *pst_interpreter_get_code_watchers(const pst_interpreter *interpreter, size_t *count);
+/* sys.monitoring (3.12+): */
+PST_API const pst_monitoring_tool *pst_interpreter_get_monitoring_tools(const pst_interpreter *interpreter,
+                                                                        size_t *count);
+/* NULL: none. */
+PST_API const pst_thread_hook *pst_thread_get_trace(const pst_thread *thread);
+PST_API const pst_thread_hook *pst_thread_get_profile(const pst_thread *thread);
+
+/* ---- code objects ----------------------------------------------------------------------------------- */
+
+/* One code object, decoded. Borrowed from the search that found it until the search's next step. */
+typedef struct pst_code pst_code;
+/* A search for code objects: a stream, so that a million of them take no more memory here than one. */
+typedef struct pst_code_search pst_code_search;
+
+typedef enum pst_code_which {
+    PST_CODE_RUNNING,   /* those that a frame runs, suspended generators and coroutines included */
+    PST_CODE_ALL,       /* every code object in the target's writable memory */
+    PST_CODE_AT,        /* those at the given addresses */
+} pst_code_which;
+
+typedef struct pst_code_options {
+    size_t size;                /* sizeof(pst_code_options) */
+    pst_code_which which;
+    const pst_addr *addresses;  /* PST_CODE_AT: where */
+    size_t address_count;
+    const char *name;           /* a glob that co_name or co_qualname must match; NULL: any */
+    const char *file;           /* a glob that co_filename, or the last part of it, must match; NULL: any */
+    bool head_only;             /* names, file, first line and sizes will do: nothing else is read */
+    bool with_instructions;     /* pst_code_get_instructions() will be asked */
+} pst_code_options;
+
+/* Begins a search in the target of `snapshot`, which must outlive it. PST_CODE_RUNNING takes the frames from the
+ * snapshot. A live target runs on during the search: code objects do not change but for their bytecode's
+ * specialisation, and what was torn or has died meanwhile is noticed. */
+PST_API PST_MUST_USE pst_error *pst_code_search_open(pst_target *target, const pst_snapshot *snapshot,
+                                                     const pst_code_options *options, pst_code_search **search);
+/* The next one, in order of address; NULL when there is none any more. */
+PST_API PST_MUST_USE pst_error *pst_code_search_next(pst_code_search *search, const pst_code **code);
+/* What could not be searched; complete after the last step. */
+PST_API const pst_error *pst_code_search_get_errors(const pst_code_search *search);
+/* Bytes of memory that were searched so far. */
+PST_API uint64_t pst_code_search_get_scanned_size(const pst_code_search *search);
+PST_API void pst_code_search_close(pst_code_search *search);
+
+/* The numbers of a code object under CPython's names. co_posonlyargcount is 0 before 3.8 (where it does not exist),
+ * co_kwonlyargcount in 2.7. A number that could not be read is -1, and an error says so. */
+typedef struct pst_code_numbers {
+    int64_t argcount, posonlyargcount, kwonlyargcount, nlocals, stacksize, flags, firstlineno;
+} pst_code_numbers;
+
+/* The lists of str. */
+typedef enum pst_code_list { PST_CODE_NAMES, PST_CODE_VARNAMES, PST_CODE_FREEVARS, PST_CODE_CELLVARS } pst_code_list;
+
+typedef enum pst_code_part {
+    PST_CODE_BYTECODE,        /* co_code: no specialisation, no instrumentation, caches zero */
+    PST_CODE_ADAPTIVE,        /* 3.11+: the code units as they stand in memory */
+    PST_CODE_LINETABLE,       /* co_lnotab to 3.9, co_linetable from 3.10 */
+    PST_CODE_EXCEPTIONTABLE,  /* 3.11+ */
+} pst_code_part;
+
+/* data == NULL: there is none, or it could not be read. */
+typedef struct pst_bytes {
+    const uint8_t *data;
+    size_t size;
+} pst_bytes;
+
+typedef struct pst_constant {
+    pst_text repr;      /* as Python's own repr(); data == NULL: a code object, or it could not be read */
+    pst_addr code;      /* of a nested code object, else 0 */
+} pst_constant;
+
+/* Instructions [start, end), byte offsets into co_code; line -1: none. As co_lines() gives them (3.10+); before, what
+ * co_lnotab says in the same form. */
+typedef struct pst_line_range {
+    int start, end, line;
+} pst_line_range;
+
+/* An entry of the exception table (3.11+): byte offsets into co_code. */
+typedef struct pst_exception_range {
+    int start, end, target, depth;
+    bool lasti;
+} pst_exception_range;
+
+/* What _PyCode_SetExtra() attached. */
+typedef struct pst_code_extra {
+    size_t index;
+    pst_addr value;
+    pst_addr freefunc;      /* registered for the index; 0: none */
+    const char *symbol;     /* of freefunc; NULL: 0, or no symbol is known */
+} pst_code_extra;
+
+/* One instruction, as that version's own dis module tells of it; an EXTENDED_ARG is one of its own. */
+typedef struct pst_instruction {
+    int offset;             /* byte offset into co_code */
+    int opcode;             /* as in co_code */
+    const char *name;       /* "LOAD_ATTR"; "<7>" where there is none */
+    const char *adaptive;   /* what stands in memory now: "LOAD_ATTR_INSTANCE_VALUE"; before 3.11: NULL */
+    bool has_arg;
+    int64_t arg;            /* EXTENDED_ARGs taken in */
+    pst_text argrepr;       /* what dis shows in parentheses; empty: nothing */
+    int jump_target;        /* byte offset; -1: no jump */
+    bool is_jump_target;    /* dis marks it: ">>", from 3.13 on "L1:" */
+    int label;              /* 3.13+: the number in its mark; 0: it has none */
+    bool starts_line;
+    pst_position position;  /* before 3.11: `line` alone */
+    int cache_size;         /* bytes of inline caches behind it */
+    /* 3.11+, of instructions that can be specialised and have a cache: how many more executions until it is tried (or,
+     * specialised wrongly, until it is given up), and how far that backs off when it fails; -1: it has none. `cache` is
+     * the code unit that both stand in. */
+    int counter, backoff;
+    uint16_t cache;
+} pst_instruction;
+
+PST_API pst_addr pst_code_get_address(const pst_code *code);
+PST_API pst_text pst_code_get_name(const pst_code *code);
+PST_API pst_text pst_code_get_qualname(const pst_code *code);   /* 3.11+ */
+PST_API pst_text pst_code_get_filename(const pst_code *code);
+PST_API const pst_code_numbers *pst_code_get_numbers(const pst_code *code);
+/* "OPTIMIZED", "NEWLOCALS" … of the flags that are set, lowest bit first and under that version's names; NULL past
+ * the end. A bit without a name is "0x…". */
+PST_API const char *pst_code_get_flag_name(const pst_code *code, size_t index);
+/* *count of them; NULL: could not be read (or, with head_only, was not). A text that could not be has data == NULL. */
+PST_API const pst_text *pst_code_get_list(const pst_code *code, pst_code_list list, size_t *count);
+PST_API const pst_constant *pst_code_get_constants(const pst_code *code, size_t *count);
+PST_API pst_bytes pst_code_get_bytes(const pst_code *code, pst_code_part part);
+PST_API const pst_line_range *pst_code_get_lines(const pst_code *code, size_t *count);
+/* One for each code unit (two bytes), as co_positions() (3.11+). */
+PST_API const pst_position *pst_code_get_positions(const pst_code *code, size_t *count);
+PST_API const pst_exception_range *pst_code_get_exceptions(const pst_code *code, size_t *count);
+PST_API const pst_code_extra *pst_code_get_extras(const pst_code *code, size_t *count);
+PST_API const pst_instruction *pst_code_get_instructions(const pst_code *code, size_t *count);
+/* 3.13+: the offsets that dis calls L1, L2 …: where jumps go, and of the exception table. Sorted; asked for and read with
+ * the instructions. */
+PST_API const int *pst_code_get_labels(const pst_code *code, size_t *count);
+/* PyCode_Addr2Line() and PyCode_Addr2Location(): of the instruction at a byte offset; -1 for what it has not. */
+PST_API int pst_code_addr2line(const pst_code *code, int offset);
+PST_API pst_position pst_code_addr2location(const pst_code *code, int offset);
+PST_API const pst_error *pst_code_get_errors(const pst_code *code);
 
 /* ---- files of the target --------------------------------------------------------------------------- */
 

@@ -42,6 +42,17 @@ void *arena_copy(struct arena *arena, const void *bytes, size_t size)
     return memory;
 }
 
+void arena_reset(struct arena *arena)
+{
+    struct arena_block *block = arena->blocks;
+    if (!block || block->older || arena->capacity > BLOCK_SIZE) {
+        arena_free(arena);
+        return;
+    }
+    memset(block->bytes, 0, arena->used);
+    arena->used = 0;
+}
+
 void arena_free(struct arena *arena)
 {
     for (struct arena_block *block = arena->blocks; block;) {

@@ -22,5 +22,7 @@ struct arena {
 void *arena_alloc(struct arena *arena, size_t size);
 void *arena_copy(struct arena *arena, const void *bytes, size_t size);
 void arena_free(struct arena *arena);
+/* Empties it for the next use and keeps the memory of an ordinary one. */
+void arena_reset(struct arena *arena);
 
 #endif

@@ -210,3 +210,37 @@ pst_error *image_find_symbol(struct memory *memory, const struct image *image, c
         return find_by_sysv_hash(memory, image, name, address);
     return NULL;
 }
+
+/* The chain of the bucket with the highest symbol goes on to the last one. */
+static pst_error *count_by_gnu_hash(struct memory *memory, const struct image *image, uint64_t limit, uint64_t *count)
+{
+    uint8_t header[16];
+    TRY(memory_read(memory, image->gnu_hash, header, sizeof header));
+    uint64_t bucket_count = bytes_unsigned(header, 4), first_symbol = bytes_unsigned(header + 4, 4);
+    uint64_t bloom_count = bytes_unsigned(header + 8, 4), highest = 0, entry = 0;
+    pst_addr buckets = image->gnu_hash + sizeof header + bloom_count * 8, chain = buckets + bucket_count * 4;
+    for (uint64_t i = 0; i < bucket_count && i < limit; i++) {
+        TRY(read_number(memory, buckets + i * 4, 4, &entry));
+        highest = entry > highest ? entry : highest;
+    }
+    if (highest < first_symbol)
+        return NULL;
+    for (entry = 0; !(entry & 1) && highest < limit; highest++)
+        TRY(read_number(memory, chain + (highest - first_symbol) * 4, 4, &entry));
+    *count = highest < limit ? highest : limit;
+    return NULL;
+}
+
+pst_error *image_count_symbols(struct memory *memory, const struct image *image, uint64_t limit, uint64_t *count)
+{
+    *count = 0;
+    if (!image->symbols || !image->strings)
+        return NULL;
+    if (image->gnu_hash)
+        return count_by_gnu_hash(memory, image, limit, count);
+    if (image->sysv_hash)
+        TRY(read_number(memory, image->sysv_hash + 4, 4, count)); /* as many chains as symbols */
+    if (*count > limit)
+        *count = limit;
+    return NULL;
+}

@@ -32,4 +32,8 @@ MUST_USE pst_error *image_open(struct memory *memory, pst_addr start, struct ima
 MUST_USE pst_error *image_find_symbol(struct memory *memory, const struct image *image, const char *name,
                                       pst_addr *address);
 
+/* How many symbols its table has, as its hash table tells; 0: it tells nothing. At most `limit`. */
+MUST_USE pst_error *image_count_symbols(struct memory *memory, const struct image *image, uint64_t limit,
+                                        uint64_t *count);
+
 #endif

@@ -247,7 +247,7 @@ pst_error *file_target_open(const char *path, struct pst_target **result)
     if (!error)
         error = load(file, path);
     if (!error)
-        error = memory_open((struct memory_source){read_pages, file}, &target->memory);
+        error = memory_open((struct memory_source){.read_pages = read_pages, .context = file}, &target->memory);
     if (error)
         pst_target_close(target);
     else

@@ -21,7 +21,7 @@ enum {
     LOCATE_MIN_IMAGE = 1 << 20, /* bytes that an image takes in memory to be worth ways 2 and 3: the smallest
                                  * CPython has some 1.5 MB */
     LOCATE_MAX_FILES = 64,      /* opened for way 2: each may be a large one */
-    LOCATION_MAX_SYMBOLS = 20,
+    LOCATION_MAX_SYMBOLS = 40,
 };
 
 struct location {

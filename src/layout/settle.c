@@ -1,8 +1,8 @@
 #include "layout/settle.h"
 
+#include "image/debug_file.h"
 #include "layout/cache.h"
 #include "layout/crosscheck.h"
-#include "layout/debug_file.h"
 #include "layout/derive.h"
 
 #include <stdio.h>

@@ -5,7 +5,7 @@
  *   2. the built-in table of the version that the user insists on (--assume-version);
  *   3. the built-in table of the interpreter's own version, if that is a final release;
  *   4. the debug information of the very image that holds the interpreter: in its file, or apart from it under
- *      the same build-id (layout/debug_file.h); once derived, out of the cache (layout/cache.h).
+ *      the same build-id (image/debug_file.h); once derived, out of the cache (layout/cache.h).
  *
  * An unknown version or a pre-release is otherwise refused by name: a guess would print wrong data.
  * Whatever it was, 3.13+ state some offsets in the target itself (_Py_DebugOffsets), and these win.

@@ -1,13 +1,14 @@
 #include "python/walk.h"
 
 #include "base/hash.h"
+#include "python/code_object.h"
 #include "python/object.h"
 #include "python/string.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { CODE_UNIT_SIZE = 2, CODE_MAX_SIZE = 1 << 30 };
+enum { CODE_UNIT_SIZE = 2 };
 
 /* ---- the table of those that were decoded ----------------------------------------------------------- */
 
@@ -62,7 +63,7 @@ static bool has_sizes_of_code(const struct python *python, pst_addr type)
            item_size == (items ? size_of(python, F(sizeof__Py_CODEUNIT)) : 0);
 }
 
-static pst_error *expect_code(const struct python *python, pst_addr address)
+pst_error *code_expect(const struct python *python, pst_addr address)
 {
     pst_addr type;
     TRY(object_get_type(python, address, &type));
@@ -109,36 +110,41 @@ static pst_error *read_first_traceable(const struct python *python, struct code 
                      code->table.code_size);
 }
 
-/* Bytes of co_code: 3.11+ the object's own tail, before a bytes object (2.7: str). */
-static pst_error *read_code_size(const struct python *python, struct code *code)
+pst_error *code_read_size(const struct python *python, pst_addr address, int *result)
 {
     uint64_t size;
     if (has(python, F(PyCodeObject_co_code_adaptive))) {
         uint64_t units;
-        TRY(field_unsigned(python, code->address, F(PyVarObject_ob_size), &units));
-        TRY(field_place(python, code->address, F(PyCodeObject_co_code_adaptive), &code->first_instruction));
+        TRY(field_unsigned(python, address, F(PyVarObject_ob_size), &units));
         size = units > CODE_MAX_SIZE ? units : units * CODE_UNIT_SIZE;
     } else {
         pst_addr bytes;
-        TRY(field_address(python, code->address, F(PyCodeObject_co_code), &bytes));
+        TRY(field_address(python, address, F(PyCodeObject_co_code), &bytes));
         TRY(bytes_get_size(python, bytes, &size));
     }
     if (size > CODE_MAX_SIZE)
         return error_new(PST_ERROR_CORRUPT, "the code object at 0x%llx claims %llu bytes of code",
-                         (unsigned long long)code->address, (unsigned long long)size);
-    code->table.code_size = (int)size;
+                         (unsigned long long)address, (unsigned long long)size);
+    *result = (int)size;
     return NULL;
 }
 
-static pst_error *read_line_table(struct walk *walk, struct code *code)
+pst_error *code_read_line_table(const struct python *python, struct arena *arena, pst_addr address,
+                                struct linetable *table)
 {
-    const struct python *python = walk->python;
     enum field field = has(python, F(PyCodeObject_co_linetable)) ? F(PyCodeObject_co_linetable)
                                                                  : F(PyCodeObject_co_lnotab);
     pst_addr object;
-    TRY(field_int(python, code->address, F(PyCodeObject_co_firstlineno), &code->table.firstlineno));
-    TRY(field_address(python, code->address, field, &object));
-    return bytes_read(python, &walk->snapshot->arena, object, &code->table.bytes, &code->table.size);
+    TRY(field_int(python, address, F(PyCodeObject_co_firstlineno), &table->firstlineno));
+    TRY(field_address(python, address, field, &object));
+    return bytes_read(python, arena, object, &table->bytes, &table->size);
+}
+
+static pst_error *read_first_instruction(const struct python *python, struct code *code)
+{
+    if (has(python, F(PyCodeObject_co_code_adaptive)))
+        TRY(field_place(python, code->address, F(PyCodeObject_co_code_adaptive), &code->first_instruction));
+    return code_read_size(python, code->address, &code->table.code_size);
 }
 
 /* The objects that decode() will read, at one go. */
@@ -163,9 +169,10 @@ static void decode(struct walk *walk, struct code *code)
     read_text(walk, code, F(PyCodeObject_co_name), &code->name);
     read_text(walk, code, F(PyCodeObject_co_qualname), &code->qualname);
     read_text(walk, code, F(PyCodeObject_co_filename), &code->filename);
-    walk_add_error(walk, &code->errors, error_in(read_code_size(walk->python, code), "PyCodeObject.co_code"));
+    walk_add_error(walk, &code->errors, error_in(read_first_instruction(walk->python, code), "PyCodeObject.co_code"));
     walk_add_error(walk, &code->errors, read_first_traceable(walk->python, code));
-    walk_add_error(walk, &code->errors, error_in(read_line_table(walk, code), "the line table"));
+    pst_error *error = code_read_line_table(walk->python, &walk->snapshot->arena, code->address, &code->table);
+    walk_add_error(walk, &code->errors, error_in(error, "the line table"));
 }
 
 pst_error *code_get(struct walk *walk, pst_addr address, struct code **result)
@@ -175,7 +182,7 @@ pst_error *code_get(struct walk *walk, pst_addr address, struct code **result)
         return error_no_memory();
     struct code **slot = &codes->slots[slot_of(codes, address)];
     if (!*slot) {
-        TRY(expect_code(walk->python, address));
+        TRY(code_expect(walk->python, address));
         struct code *code = arena_alloc(&walk->snapshot->arena, sizeof *code);
         if (!code)
             return error_no_memory();

@@ -22,6 +22,13 @@ struct attribute_memo {
     size_t index;
 };
 
+/* The types of builtin objects as value.c knows them by now, in its order; 0: not known. */
+enum { VALUE_TYPES = 16 };
+struct value_types {
+    bool complete;   /* all symbols were looked for */
+    pst_addr types[VALUE_TYPES];
+};
+
 struct python {
     struct pst_target *target;
     struct memory *memory;
@@ -31,6 +38,9 @@ struct python {
     bool layout_sources[8];        /* which of enum layout_source it rests on */
     unsigned unicode_unit;         /* 2.7: bytes of a Py_UNICODE */
     struct attribute_memo thread_name;
+    struct value_types *value_types;
+    pst_addr coextra_head;         /* 3.6: the variable of that name, once it was looked for; 0: not found */
+    bool has_searched_coextra;
 };
 
 /* The field of the struct at `object`, zero-extended. Asking for a field that the layout lacks is an error

@@ -1,5 +1,6 @@
 /* Interpreters and who holds their GIL. Include/internal/pycore_interp.h, pycore_gil.h, Python/ceval_gil.c. */
 #include "python/dict.h"
+#include "python/hooks.h"
 #include "python/object.h"
 #include "python/walk.h"
 
@@ -127,6 +128,8 @@ static pst_error *read_interpreters(struct walk *walk)
         interpreter->id = (int64_t)(count - 1 - snapshot->interpreter_count++);
         error_list_add(&snapshot->errors, error_in(read_interpreter(python, address, interpreter),
                                                    "interpreter at 0x%llx", (unsigned long long)address));
+        if (walk->with_hooks)
+            interpreter_hooks_walk(walk, interpreter);
         TRY(field_address(python, address, F(PyInterpreterState_next), &address));
     }
     return NULL;

@@ -86,6 +86,7 @@ static bool next_310(struct linetable_reader *reader, struct line_range *range)
         if (range->end > range->start)
             return true;
     }
+    reader->finished = true;
     return false;
 }
 
@@ -158,6 +159,7 @@ static bool read_short_entry(struct linetable_reader *reader, int kind, pst_posi
 static bool next_location(struct linetable_reader *reader, struct line_range *range)
 {
     uint8_t first;
+    reader->finished = reader->at == reader->table->size;
     if (!read_byte(reader, &first) || !(first & 0x80))
         return false;
     int kind = first >> 3 & 15;

@@ -40,7 +40,7 @@ struct linetable_reader {
     size_t at;      /* bytes read */
     int end;        /* of the range before */
     int line;       /* as the deltas have it */
-    bool finished;  /* co_lnotab: the last range was given */
+    bool finished;  /* all entries were read; a co_lnotab's last range was given */
 };
 
 void linetable_start(struct linetable_reader *reader, const struct linetable *table);

@@ -44,6 +44,34 @@ pst_error *object_expect(const struct python *python, pst_addr object, uint64_t 
     return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx is no %s", (unsigned long long)object, wanted);
 }
 
+/*
+ * A reference count that a living object can have. In the place of a dead one's, allocators keep the address of the
+ * next free block, or nothing. Include/object.h and, since 3.14, Include/refcount.h: the count has 32 bits, with an
+ * overflow (never used) and flags above them.
+ */
+pst_error *object_lives(const struct python *python, pst_addr object, bool *lives)
+{
+    enum { COUNT_BITS = 32 };
+    uint8_t bytes[8];
+    pst_addr place;
+    if (has(python, F(PyObject_ob_ref_local))) {
+        uint64_t local;
+        int64_t shared;
+        TRY(field_unsigned(python, object, F(PyObject_ob_ref_local), &local));
+        TRY(field_signed(python, object, F(PyObject_ob_ref_shared), &shared));
+        *lives = local || shared >> 2 > 0; /* the two lowest bits are no part of the count */
+        return NULL;
+    }
+    TRY(field_place(python, object, F(PyObject_ob_refcnt), &place));
+    TRY(memory_read(python->memory, place, bytes, sizeof bytes));
+    uint64_t count = bytes_unsigned(bytes, sizeof bytes), low = (uint32_t)count, high = count >> COUNT_BITS;
+    if (python_minor_version(python) >= 314)
+        *lives = low && (high & 0xffff) == 0;
+    else
+        *lives = low && high == 0;
+    return NULL;
+}
+
 static pst_error *too_large(pst_addr object)
 {
     return error_new(PST_ERROR_CORRUPT, "the int at 0x%llx does not fit into 64 bits", (unsigned long long)object);

@@ -10,12 +10,15 @@ enum {
     TPFLAGS_MANAGED_DICT = 1 << 4,  /* 3.11+ */
     TPFLAGS_INT_SUBCLASS = 1 << 23, /* 2.7 */
     TPFLAGS_LONG_SUBCLASS = 1 << 24,
+    TPFLAGS_TUPLE_SUBCLASS = 1 << 26,
     TPFLAGS_BYTES_SUBCLASS = 1 << 27,
     TPFLAGS_UNICODE_SUBCLASS = 1 << 28,
     TPFLAGS_DICT_SUBCLASS = 1 << 29,
 };
 
 MUST_USE pst_error *object_get_type(const struct python *python, pst_addr object, pst_addr *type);
+/* Whether its reference count is one that a living object can have. */
+MUST_USE pst_error *object_lives(const struct python *python, pst_addr object, bool *lives);
 MUST_USE pst_error *type_get_flags(const struct python *python, pst_addr type, uint64_t *flags);
 /* tp_name as it stands in memory ("code", "collections.deque"), cut at `size` bytes and NUL-terminated. */
 MUST_USE pst_error *type_get_name(const struct python *python, pst_addr type, char *name, size_t size);

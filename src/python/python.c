@@ -72,6 +72,7 @@ static pst_error *open_python(struct python *python)
 
 static void close_python(struct python *python)
 {
+    free(python->value_types);
     free(python);
 }
 
@@ -79,8 +80,13 @@ pst_error *python_open(struct pst_target *target, struct python **result)
 {
     if (!target->python) {
         struct python *python = calloc(1, sizeof *python);
-        if (!python)
+        struct value_types *value_types = calloc(1, sizeof *value_types);
+        if (!python || !value_types) {
+            free(python);
+            free(value_types);
             return error_no_memory();
+        }
+        python->value_types = value_types;
         python->target = target;
         python->memory = target->memory;
         python->unicode_unit = 4; /* till it is known */

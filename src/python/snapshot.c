@@ -1,5 +1,6 @@
 #include "python/walk.h"
 
+#include "python/hooks.h"
 #include "python/python.h"
 
 #include <stdlib.h>
@@ -94,6 +95,8 @@ static pst_error *fill(struct walk *walk, struct pst_target *target)
     else
         walk_running(walk, target);
     TRY(threads_join_target(walk));
+    if (walk->with_hooks)
+        TRY(hooks_symbolize(walk));
     return positions_find(walk);
 }
 
@@ -133,6 +136,7 @@ pst_error *pst_snapshot_take(pst_target *target, const pst_snapshot_options *opt
         .max_frames = WISH(max_frames),
         .tids = WISH(tids),
         .tid_count = WISH(tid_count),
+        .with_hooks = WISH(with_hooks),
     };
     pst_error *error = fill(&walk, target);
     walk_free(&walk);

@@ -3,6 +3,8 @@
  */
 #include "python/walk.h"
 
+#include "python/hooks.h"
+
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,6 +142,8 @@ static pst_error *walk_thread(struct walk *walk, const struct pst_interpreter *i
     /* Which thread it is may show only later: match_exited_main(). */
     if (!thread->tid || is_wanted(walk, thread->tid))
         frames_walk(walk, thread);
+    if (walk->with_hooks)
+        thread_hooks_walk(walk, thread);
     return NULL;
 }
 

@@ -55,6 +55,7 @@ struct pst_thread {
     pst_maybe holds_gil;
     char state;
     pst_addr address;             /* the PyThreadState; 0: it runs no Python */
+    struct thread_hooks *hooks;   /* NULL: not asked for */
     struct pst_frame *frames;
     size_t frame_count, frame_capacity;
     struct error_list errors;
@@ -65,6 +66,7 @@ struct pst_interpreter {
     int64_t id;
     pst_gil gil;
     pst_addr gil_holder;          /* the PyThreadState that has the GIL, 0: none or not known */
+    struct interpreter_hooks *hooks; /* NULL: not asked for */
 };
 
 struct code_table {
@@ -94,6 +96,7 @@ struct walk {
     size_t max_frames;            /* 0: all */
     const pid_t *tids;
     size_t tid_count;
+    bool with_hooks;
     bool is_rehearsal;            /* the pages are not at hand yet: worth fetching many at once */
     /* Where threading._active of each interpreter is: looked up once, before the target is stopped. */
     struct active_threads *active;

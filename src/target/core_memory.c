@@ -234,7 +234,46 @@ static void read_pages(void *context, struct memory_page *const *pages, size_t c
     free(sorted);
 }
 
+static size_t read_range(void *context, pst_addr address, uint8_t *bytes, size_t size)
+{
+    size_t done = 0;
+    while (done < size && address + done >= address) {
+        struct piece piece = find_piece(context, address + done, size - done);
+        int errnum;
+        size_t got = piece.fd < 0 ? 0 : read_file(piece.fd, piece.offset, bytes + done, piece.size, &errnum);
+        done += got;
+        if (got < piece.size || got == 0)
+            break;
+    }
+    return done;
+}
+
+/* The holes of a sparse core are memory that was zero. What is not in the core at all is passed over, too: whatever
+ * file it is in has nothing of what the program wrote. */
+static bool find_used(void *context, pst_addr *start, pst_addr *end)
+{
+    const struct core *core = context;
+    const struct segment *segment = target_find_segment(core->target, *start);
+    if (!segment)
+        return false;
+    const struct core_part *part = &core->parts[segment - core->target->segments];
+    uint64_t from = *start - segment->start;
+    if (from >= part->size)
+        return false;
+    if (*end - segment->start > part->size)
+        *end = segment->start + part->size;
+    off_t data = lseek(core->fd, (off_t)(part->offset + from), SEEK_DATA);
+    if (data < 0)
+        return errno != ENXIO; /* ENXIO: nothing but a hole to the end; else the file system can't tell */
+    uint64_t skipped = (uint64_t)data - (part->offset + from);
+    if (skipped >= *end - *start)
+        return false;
+    *start += skipped;
+    return true;
+}
+
 struct memory_source core_memory_source(struct core *core)
 {
-    return (struct memory_source){ .read_pages = read_pages, .context = core };
+    return (struct memory_source){
+        .read_pages = read_pages, .read_range = read_range, .find_used = find_used, .context = core};
 }

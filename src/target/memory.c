@@ -15,6 +15,7 @@ enum {
     FIRST_SLOTS = 512,        /* one page of pointers */
     READ_AHEAD_PAGES = 16,
     PAGE_SHIFT = 10,
+    WINDOWS = 64,             /* a power of two */
     WORK_BYTES = 128,
 };
 _Static_assert(1 << PAGE_SHIFT == MEMORY_PAGE_SIZE, "the shift is that of the size");
@@ -26,7 +27,7 @@ struct chunk {
     size_t count, capacity;
 };
 
-/* The valid bytes of the page touched last: what most reads fall into. */
+/* The valid bytes of a page touched lately: what most reads fall into. */
 struct window {
     pst_addr start;
     uint64_t size;
@@ -34,7 +35,7 @@ struct window {
 };
 
 struct memory {
-    struct window window;
+    struct window windows[WINDOWS]; /* by page number */
     struct memory_source source;
     struct memory_page **slots;   /* open addressing by page number; a power of two, at most half full */
     size_t slot_mask;
@@ -94,6 +95,16 @@ struct memory_statistics memory_get_statistics(const struct memory *memory)
 }
 
 /* ---- the table ------------------------------------------------------------------------------------- */
+
+static inline struct window *window_of(struct memory *memory, pst_addr address)
+{
+    return &memory->windows[address >> PAGE_SHIFT & (WINDOWS - 1)];
+}
+
+static void forget_windows(struct memory *memory)
+{
+    memset(memory->windows, 0, sizeof memory->windows);
+}
 
 static size_t slot_of(const struct memory *memory, pst_addr page_address)
 {
@@ -273,9 +284,9 @@ static struct memory_page *touch_page(struct memory *memory, pst_addr page_addre
             return NULL;
     }
     page->epoch = memory->epoch;
-    memory->window = (struct window){.start = page_address + page->valid_start,
-                                     .size = (uint64_t)page->valid_end - page->valid_start,
-                                     .bytes = page->bytes + page->valid_start};
+    *window_of(memory, page_address) = (struct window){.start = page_address + page->valid_start,
+                                                       .size = (uint64_t)page->valid_end - page->valid_start,
+                                                       .bytes = page->bytes + page->valid_start};
     return page;
 }
 
@@ -322,9 +333,10 @@ pst_error *memory_read_some(struct memory *memory, pst_addr address, void *bytes
 
 pst_error *memory_read(struct memory *memory, pst_addr address, void *bytes, size_t size)
 {
-    uint64_t offset = address - memory->window.start;
-    if (offset < memory->window.size && size <= memory->window.size - offset && spend(memory, size)) {
-        const uint8_t *from = memory->window.bytes + offset;
+    const struct window *window = window_of(memory, address);
+    uint64_t offset = address - window->start;
+    if (offset < window->size && size <= window->size - offset && spend(memory, size)) {
+        const uint8_t *from = window->bytes + offset;
         if (size == 8) /* by far the most frequent: worth sparing it the call */
             memcpy(bytes, from, 8);
         else
@@ -333,6 +345,44 @@ pst_error *memory_read(struct memory *memory, pst_addr address, void *bytes, siz
     }
     size_t got;
     return memory_read_some(memory, address, bytes, size, &got);
+}
+
+/* ---- past the cache --------------------------------------------------------------------------------- */
+
+void memory_read_range(struct memory *memory, pst_addr address, uint8_t *bytes, size_t size, size_t *got)
+{
+    if (memory->source.read_range)
+        *got = memory->source.read_range(memory->source.context, address, bytes, size);
+    else
+        pst_error_free(memory_read_some(memory, address, bytes, size, got));
+    if (*got > size)
+        *got = 0;
+}
+
+bool memory_find_used(struct memory *memory, pst_addr *start, pst_addr *end)
+{
+    return !memory->source.find_used || memory->source.find_used(memory->source.context, start, end);
+}
+
+void memory_trim(struct memory *memory, size_t max_pages)
+{
+    if (memory->page_count <= max_pages)
+        return;
+    forget_windows(memory);
+    memory->ahead_low = memory->ahead_high = 0;
+    memset(memory->slots, 0, (memory->slot_mask + 1) * sizeof *memory->slots);
+    /* The largest chunk stays, so that filling it again costs no page faults. */
+    size_t largest = 0;
+    for (size_t i = 1; i < memory->chunk_count; i++)
+        if (memory->chunks[i].capacity > memory->chunks[largest].capacity)
+            largest = i;
+    for (size_t i = 0; i < memory->chunk_count; i++)
+        if (i != largest)
+            munmap(memory->chunks[i].bytes, chunk_size(memory->chunks[i].capacity));
+    memory->chunks[0] = memory->chunks[largest];
+    memory->chunks[0].count = 0;
+    memory->chunk_count = 1;
+    memory->page_count = 0;
 }
 
 /* ---- batches --------------------------------------------------------------------------------------- */
@@ -375,17 +425,27 @@ void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t co
 
 void memory_begin(struct memory *memory)
 {
-    memory->window = (struct window){0};
+    forget_windows(memory);
     memory->work_left = MEMORY_MAX_WORK;
     if (++memory->epoch == 0)
         memory->epoch = 1;
+}
+
+void memory_set_work(struct memory *memory, uint64_t work)
+{
+    memory->work_left = work;
+}
+
+uint64_t memory_get_work_left(const struct memory *memory)
+{
+    return memory->work_left;
 }
 
 /* In the order in which the pages came: what was read together or one after the other still lies together,
  * here and there, and a sort would lengthen the pause. */
 void memory_refresh(struct memory *memory)
 {
-    memory->window = (struct window){0};
+    forget_windows(memory);
     memory->work_left = MEMORY_MAX_WORK;
     memory->ahead_low = memory->ahead_high = 0;
     memory->generation++;

@@ -40,6 +40,12 @@ struct memory_source {
     /* Fills the pages as far as can be and says so in valid_start, valid_end, errnum and why (which come
      * in as 0, 0, 0 and NULL). Never fails as a whole. Pages come in no order and are all different. */
     void (*read_pages)(void *context, struct memory_page *const *pages, size_t count);
+    /* Copies what can be read from `address` on, in one piece, up to `size` bytes: how many that is. NULL: this
+     * source has nothing better than read_pages. */
+    size_t (*read_range)(void *context, pst_addr address, uint8_t *bytes, size_t size);
+    /* Narrows [*start, *end), a mapping or the rest of one, to the next stretch in it that holds anything: memory that
+     * was never used is passed over. false: nothing is left. NULL: all of it may hold something. */
+    bool (*find_used)(void *context, pst_addr *start, pst_addr *end);
     void *context;
 };
 
@@ -55,6 +61,14 @@ MUST_USE pst_error *memory_read(struct memory *memory, pst_addr address, void *b
 MUST_USE pst_error *memory_read_some(struct memory *memory, pst_addr address, void *bytes, size_t size,
                                      size_t *got);
 
+/* Past the cache, for what is read once and is large: see memory_source. *got bytes were copied. */
+void memory_read_range(struct memory *memory, pst_addr address, uint8_t *bytes, size_t size, size_t *got);
+bool memory_find_used(struct memory *memory, pst_addr *start, pst_addr *end);
+
+/* Forgets all pages if the cache holds more than `max_pages`: between two things that have nothing to do with each
+ * other, so that a million of them take no more memory than a few. */
+void memory_trim(struct memory *memory, size_t max_pages);
+
 /* Brings the pages of all these addresses into the cache with as few reads as can be. Failures show when
  * the bytes are read. */
 void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t count);
@@ -62,6 +76,11 @@ void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t co
 /* From here on, touched pages are remembered for memory_refresh(). What the cache holds stays good, however
  * old it is. */
 void memory_begin(struct memory *memory);
+
+/* How much may be read from here on until the next memory_begin() or memory_refresh(): in reads, as MEMORY_MAX_WORK
+ * counts them. For many small things, each of which may be a lie. */
+void memory_set_work(struct memory *memory, uint64_t work);
+uint64_t memory_get_work_left(const struct memory *memory);
 
 /* Reads the pages touched since memory_begin() anew, those that failed included. Whatever else the cache
  * holds counts as outdated and is read again when next touched. (Without a pause: call this first, right

@@ -135,6 +135,24 @@ static void process_read_pages(void *context, struct memory_page *const *pages, 
     }
 }
 
+static size_t process_read_range(void *context, pst_addr address, uint8_t *bytes, size_t size)
+{
+    struct process *process = context;
+    for (int changes = 0;; changes++) {
+        ssize_t got;
+        if (process->memory_file >= 0) {
+            got = pread(process->memory_file, bytes, size, (off_t)address);
+        } else {
+            struct iovec local = {bytes, size}, remote = {(void *)(uintptr_t)address, size};
+            got = process_vm_readv(process->reader, &local, 1, &remote, 1, 0);
+        }
+        if (got >= 0)
+            return (size_t)got;
+        if (changes == MAX_READER_CHANGES || !change_reader(process, errno))
+            return 0;
+    }
+}
+
 /* ---- opening --------------------------------------------------------------------------------------- */
 
 static pst_error *gone(const struct process *process)
@@ -376,7 +394,11 @@ static pst_error *open_process(struct process *process)
     struct pst_target *target = process->target;
     TRY(check_own_proc());
     TRY(open_directory(process));
-    TRY(memory_open((struct memory_source){ process_read_pages, process }, &target->memory));
+    TRY(memory_open((struct memory_source){.read_pages = process_read_pages,
+                                           .read_range = process_read_range,
+                                           .find_used = process_find_used,
+                                           .context = process},
+                    &target->memory));
     TRY(read_root(process));
     TRY(read_maps(process));
     TRY(read_executable(process));
@@ -402,6 +424,7 @@ static void process_close(struct pst_target *target)
     close_fd(process->task_directory);
     close_fd(process->root_directory);
     close_fd(process->memory_file);
+    close_fd(process->pagemap);
     free(process->root);
     free(process->tracees);
     free(process->leftovers);
@@ -423,7 +446,7 @@ static pst_error *process_new(struct pst_target *target, pid_t pid)
         return error_no_memory();
     process->target = target;
     process->directory = process->memory_directory = process->task_directory = -1;
-    process->root_directory = process->memory_file = -1;
+    process->root_directory = process->memory_file = process->pagemap = -1;
     process->reader = pid;
     target->process = process;
     target->operations = &process_operations;

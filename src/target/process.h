@@ -45,6 +45,7 @@ struct process {
     uint64_t stack_start;      /* of the main thread when the target was opened: shows an execve */
     uint64_t main_stack_start; /* the same as it was last seen */
     struct file_rights rights;
+    int pagemap;    /* /proc/PID/pagemap; -1: not opened yet, -2: can't be had */
     bool nested;    /* in a PID namespace other than ours */
     bool own_child; /* the main thread's exit is for our caller to wait for */
 
@@ -82,6 +83,10 @@ pst_error *process_read_tls(struct pst_target *target, struct target_thread *thr
 
 pst_error *process_open_file(struct pst_target *target, const char *path, const struct segment *segment,
                              int *fd);
+
+/* ---- process_used.c ---------------------------------------------------------------------------------- */
+
+bool process_find_used(void *context, pst_addr *start, pst_addr *end);
 
 /* ---- process_denied.c -------------------------------------------------------------------------------- */
 

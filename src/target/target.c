@@ -85,6 +85,8 @@ void pst_target_close(pst_target *target)
         return;
     if (target->python_close)
         target->python_close(target->python);
+    if (target->symbols_close)
+        target->symbols_close(target->symbols);
     if (target->operations && target->operations->close)
         target->operations->close(target);
     memory_close(target->memory);

@@ -89,6 +89,8 @@ struct pst_target {
     struct process *process;       /* a live target's own: see target/process.h */
     struct core *core;             /* a core's own: see target/core.h */
     struct source_cache *sources;  /* see target/source.h */
+    struct symbol_cache *symbols;  /* see image/symbolize.h */
+    void (*symbols_close)(struct symbol_cache *symbols);
     struct python *python;         /* the interpreter, once it was found: see python/python.h; */
     void (*python_close)(struct python *python);
 };

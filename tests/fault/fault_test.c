@@ -74,11 +74,30 @@ static size_t count_frames(const pst_snapshot *snapshot)
     return count;
 }
 
+static size_t count_hooks(const pst_snapshot *snapshot)
+{
+    size_t count = 0, some;
+    for (size_t i = 0; i < pst_snapshot_get_interpreter_count(snapshot); i++) {
+        const pst_interpreter *interpreter = pst_snapshot_get_interpreter(snapshot, i);
+        count += pst_interpreter_get_eval_frame(interpreter).function != 0;
+        count += pst_interpreter_get_code_extra(interpreter, &some) ? 1 + some : 0;
+        count += pst_interpreter_get_code_watchers(interpreter, &some) ? 1 + some : 0;
+        count += pst_interpreter_get_monitoring_tools(interpreter, &some) ? 1 + some : 0;
+    }
+    for (size_t i = 0; i < pst_snapshot_get_thread_count(snapshot); i++) {
+        const pst_thread *thread = pst_snapshot_get_thread(snapshot, i);
+        const pst_thread_hook *trace = pst_thread_get_trace(thread), *profile = pst_thread_get_profile(thread);
+        count += (trace ? 1 + (trace->name.data != NULL) : 0) + (profile ? 1 + (profile->name.data != NULL) : 0);
+    }
+    return count;
+}
+
 /* One run with a fresh cache and a fresh search for the interpreter. */
-static const char *run(pst_target *target, struct faulty_source *source, size_t *frame_count, bool *complete)
+static const char *run(pst_target *target, struct faulty_source *source, size_t *frame_count, size_t *hook_count,
+                       bool *complete)
 {
     struct memory *real = target->memory, *faulty;
-    if (memory_open((struct memory_source){read_faulty, source}, &faulty))
+    if (memory_open((struct memory_source){.read_pages = read_faulty, .context = source}, &faulty))
         return "out of memory";
     if (target->python_close)
         target->python_close(target->python);
@@ -87,10 +106,12 @@ static const char *run(pst_target *target, struct faulty_source *source, size_t 
     target->memory = faulty;
 
     pst_snapshot *snapshot = NULL;
-    pst_error *error = pst_snapshot_take(target, NULL, &snapshot);
+    const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true};
+    pst_error *error = pst_snapshot_take(target, &options, &snapshot);
     const char *wrong = error ? check_errors(error) : check_snapshot(snapshot);
     *complete = !error && !pst_snapshot_is_partial(snapshot) && !target->errors.first;
     *frame_count = error ? 0 : count_frames(snapshot);
+    *hook_count = error ? 0 : count_hooks(snapshot);
     pst_error_free(error);
     pst_snapshot_free(snapshot);
     error_list_free(&target->errors);
@@ -121,17 +142,17 @@ int main(int argument_count, char **arguments)
         return 1;
     }
     struct faulty_source whole = {.real = target->memory, .fail_at = SIZE_MAX};
-    size_t all_frames, partial_count = 0;
+    size_t all_frames, all_hooks, partial_count = 0;
     bool complete;
-    const char *wrong = run(target, &whole, &all_frames, &complete);
+    const char *wrong = run(target, &whole, &all_frames, &all_hooks, &complete);
     if (!wrong && (!complete || all_frames == 0))
         wrong = "the target could not be read whole to begin with";
     for (size_t n = 0; !wrong && n < whole.page_count; n++) {
         struct faulty_source source = {.real = target->memory, .fail_at = n};
-        size_t frames;
-        wrong = run(target, &source, &frames, &complete);
-        if (!wrong && complete && frames < all_frames)
-            wrong = "frames are missing and nothing says so";
+        size_t frames, hooks;
+        wrong = run(target, &source, &frames, &hooks, &complete);
+        if (!wrong && complete && (frames < all_frames || hooks < all_hooks))
+            wrong = "frames or hooks are missing and nothing says so";
         partial_count += !complete;
         if (wrong)
             fprintf(stderr, "fault_test: read %zu fails (0x%llx): %s\n", n, (unsigned long long)source.failed, wrong);

@@ -69,7 +69,7 @@ static struct memory *open_fake(struct fake *fake)
 {
     struct memory *memory;
     *fake = (struct fake){ .start = 0x7f0000000000, .missing = 1, .partial = 1 };
-    assert_null(memory_open((struct memory_source){ fake_read_pages, fake }, &memory));
+    assert_null(memory_open((struct memory_source){ .read_pages = fake_read_pages, .context = fake }, &memory));
     return memory;
 }
 
@@ -293,7 +293,7 @@ static void stops_at_its_limit(void **state)
     (void)state;
     struct memory *memory;
     uint8_t byte;
-    assert_null(memory_open((struct memory_source){ empty_read_pages, NULL }, &memory));
+    assert_null(memory_open((struct memory_source){ .read_pages = empty_read_pages }, &memory));
     pst_addr *addresses = malloc(MEMORY_MAX_PAGES * sizeof *addresses);
     for (size_t i = 0; i < MEMORY_MAX_PAGES; i++)
         addresses[i] = (i + 1) * 3 * MEMORY_PAGE_SIZE;
@@ -312,7 +312,7 @@ static void stops_when_the_work_is_done(void **state)
     struct memory *memory;
     uint8_t bytes[MEMORY_PAGE_SIZE];
     size_t count = 0;
-    assert_null(memory_open((struct memory_source){ empty_read_pages, NULL }, &memory));
+    assert_null(memory_open((struct memory_source){ .read_pages = empty_read_pages }, &memory));
     pst_error *error = NULL;
     while (!error && count++ <= MEMORY_MAX_WORK)
         error = memory_read(memory, MEMORY_PAGE_SIZE, bytes, sizeof bytes);

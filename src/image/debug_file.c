@@ -1,4 +1,4 @@
-#include "layout/debug_file.h"
+#include "image/debug_file.h"
 
 #include "target/elf_head.h"
 #include "target/file.h"

@@ -6,8 +6,8 @@
  *   2. of a live target: /usr/lib/debug of this machine;
  *   3. /usr/lib/debug as the target sees it; of a core, below its --sysroot.
  */
-#ifndef PYSTANDER_LAYOUT_DEBUG_FILE_H
-#define PYSTANDER_LAYOUT_DEBUG_FILE_H
+#ifndef PYSTANDER_IMAGE_DEBUG_FILE_H
+#define PYSTANDER_IMAGE_DEBUG_FILE_H
 
 #include "image/debug_link.h"
 #include "target/target.h"

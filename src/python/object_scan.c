@@ -1,0 +1,162 @@
+#include "python/object_scan.h"
+
+#include "target/target.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    WORD_SIZE = 8,
+    BLOCK_WORDS = 64,      /* looked through at a time, without a branch for each word */
+    MAX_ERRORS = 16,       /* of mappings that can't be read; a device's are usual */
+};
+
+pst_error *object_scan_start(struct object_scan *scan, const struct python *python, const pst_addr *types,
+                             size_t type_count, struct error_list *errors)
+{
+    *scan = (struct object_scan){.python = python, .errors = errors};
+    for (size_t i = 0; i < type_count && i < OBJECT_SCAN_MAX_TYPES; i++)
+        if (types[i])
+            scan->types[scan->type_count++] = types[i];
+    pst_addr off;
+    TRY(field_place(python, 0, F(PyObject_ob_type), &off));
+    scan->type_off = off;
+    scan->piece = malloc(OBJECT_SCAN_PIECE_SIZE);
+    return scan->piece ? NULL : error_no_memory();
+}
+
+void object_scan_free(struct object_scan *scan)
+{
+    free(scan->piece);
+    *scan = (struct object_scan){0};
+}
+
+/* ---- the pieces ---------------------------------------------------------------------------------------- */
+
+static void note_unreadable(struct object_scan *scan, const struct segment *segment, pst_addr end)
+{
+    uint8_t byte;
+    pst_error *error = memory_read(scan->python->memory, scan->at, &byte, 1);
+    if (error && scan->errors->count < MAX_ERRORS)
+        error_list_add(scan->errors, error_in(error, "mapping 0x%llx-0x%llx", (unsigned long long)segment->start,
+                                               (unsigned long long)end));
+    else
+        pst_error_free(error);
+}
+
+static bool begins_with(const char *path, const char *start)
+{
+    return strncmp(path, start, strlen(start)) == 0;
+}
+
+/* No object is in a device, nor in what the kernel gives every process; and most of them can't be read. */
+static bool is_device(const struct segment *segment)
+{
+    const char *path = segment->path;
+    if (!path)
+        return false;
+    return begins_with(path, "[vvar") || begins_with(path, "[vsyscall") ||
+           (begins_with(path, "/dev/") && !begins_with(path, "/dev/shm/") && !begins_with(path, "/dev/zero"));
+}
+
+/* Copies the next piece; false: there is none any more. */
+static bool next_piece(struct object_scan *scan)
+{
+    const struct pst_target *target = scan->python->target;
+    for (; scan->segment < target->segment_count; scan->segment++) {
+        const struct segment *segment = &target->segments[scan->segment];
+        if (!segment->writable || !segment->readable || is_device(segment))
+            continue;
+        if (scan->at < segment->start)
+            scan->at = segment->start;
+        while (scan->at < segment->end) {
+            pst_addr end = segment->end;
+            if (!memory_find_used(scan->python->memory, &scan->at, &end))
+                break;
+            size_t wanted = end - scan->at < OBJECT_SCAN_PIECE_SIZE ? end - scan->at : OBJECT_SCAN_PIECE_SIZE, got;
+            memory_read_range(scan->python->memory, scan->at, scan->piece, wanted, &got);
+            scan->piece_start = scan->at;
+            scan->piece_size = got;
+            scan->position = 0;
+            scan->scanned_size += got;
+            if (got) {
+                scan->at += got;
+                return true;
+            }
+            note_unreadable(scan, segment, end);
+            scan->at = end;
+        }
+    }
+    return false;
+}
+
+/* ---- the words ------------------------------------------------------------------------------------------ */
+
+/* Two words in halves, which every processor compares at once; not all of them can do so with whole words. */
+typedef uint32_t half_vector __attribute__((vector_size(2 * WORD_SIZE), aligned(WORD_SIZE), may_alias));
+
+/* Whether the lower half of any of BLOCK_WORDS words is that of `wanted`: seldom so by chance. */
+static bool block_may_have(const uint64_t *words, uint64_t wanted)
+{
+    const half_vector *vectors = (const half_vector *)(const void *)words;
+    half_vector all = (half_vector){0} + (uint32_t)wanted, found = {0};
+    for (size_t i = 0; i < BLOCK_WORDS / 2; i += 4)
+        found |= (half_vector)(vectors[i] == all) | (half_vector)(vectors[i + 1] == all) |
+                 (half_vector)(vectors[i + 2] == all) | (half_vector)(vectors[i + 3] == all);
+    return found[0] | found[2];
+}
+
+static bool find_type(const struct object_scan *scan, uint64_t word, size_t *type)
+{
+    for (size_t i = 0; i < scan->type_count; i++) {
+        if (scan->types[i] == word) {
+            *type = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool block_may_have_any(const struct object_scan *scan, const uint64_t *words)
+{
+    for (size_t i = 0; i < scan->type_count; i++)
+        if (block_may_have(words, scan->types[i]))
+            return true;
+    return false;
+}
+
+/* The next word of the piece that is one of the types. */
+static bool next_word(struct object_scan *scan, pst_addr *address, size_t *type)
+{
+    size_t count = scan->piece_size / WORD_SIZE;
+    const uint64_t *words = (const uint64_t *)(const void *)scan->piece;
+    while (scan->position < count) {
+        if (scan->position % BLOCK_WORDS == 0 && count - scan->position >= BLOCK_WORDS &&
+            !block_may_have_any(scan, words + scan->position)) {
+            scan->position += BLOCK_WORDS;
+            continue;
+        }
+        size_t position = scan->position++;
+        if (find_type(scan, words[position], type)) {
+            *address = scan->piece_start + position * WORD_SIZE;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool object_scan_next(struct object_scan *scan, pst_addr *object, size_t *type)
+{
+    pst_addr word;
+    if (scan->type_count == 0)
+        return false;
+    do {
+        while (next_word(scan, &word, type)) {
+            if (word >= scan->type_off) {
+                *object = word - scan->type_off;
+                return true;
+            }
+        }
+    } while (next_piece(scan));
+    return false;
+}

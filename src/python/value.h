@@ -1,0 +1,52 @@
+/*
+ * Objects of the builtin types that constants are made of, read into one tagged struct. A container's items stay
+ * addresses: whoever walks them decides how deep.
+ */
+#ifndef PYSTANDER_PYTHON_VALUE_H
+#define PYSTANDER_PYTHON_VALUE_H
+
+#include "python/field.h"
+
+enum {
+    VALUE_MAX_ITEMS = 1 << 20,  /* of one container; more is an error */
+    VALUE_MAX_DIGITS = 1 << 20, /* 30-bit (15-bit) digits of one int */
+    VALUE_MAX_DEPTH = 200,      /* of containers in each other; CPython's own limit for a literal is below it */
+};
+
+enum value_kind {
+    VALUE_NONE,
+    VALUE_ELLIPSIS,
+    VALUE_BOOL,
+    VALUE_INT,       /* 2.7: int */
+    VALUE_LONG,      /* 2.7's long */
+    VALUE_FLOAT,
+    VALUE_COMPLEX,
+    VALUE_STR,       /* 2.7: unicode */
+    VALUE_BYTES,     /* 2.7: str */
+    VALUE_TUPLE,
+    VALUE_FROZENSET,
+    VALUE_SLICE,     /* items: start, stop, step */
+    VALUE_CODE,
+    VALUE_OTHER,     /* none of these; `type` says what */
+};
+
+struct value {
+    enum value_kind kind;
+    pst_addr address, type;
+    bool boolean;
+    bool is_negative;         /* INT, LONG */
+    const uint8_t *digits;    /* INT, LONG: digit_count little-endian digits of digit_size bytes */
+    size_t digit_count;
+    unsigned digit_size, digit_bits; /* 4 and 30, or 2 and 15 */
+    double real, imaginary;   /* FLOAT: real */
+    pst_text text;            /* STR: as pst_text describes it */
+    pst_bytes bytes;          /* BYTES */
+    const pst_addr *items;    /* TUPLE, FROZENSET (in the order of iteration), SLICE */
+    size_t item_count;
+};
+
+/* What is in it lives in the arena. */
+MUST_USE pst_error *value_read(const struct python *python, struct arena *arena, pst_addr object,
+                               struct value *value);
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * Which memory of a process was ever used. Reading a page that was not would make the kernel map one, in the target;
+ * and programs reserve much more than they use (an arena, a thread's stack).
+ * Documentation/admin-guide/mm/pagemap.rst of the kernel.
+ */
+#include "target/process.h"
+
+#include "base/bytes.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+enum {
+    ENTRY_SIZE = 8,
+    ENTRIES = 2048,         /* asked for at a time: 8 MB of memory */
+    NO_PAGEMAP = -2,
+};
+
+#define ENTRY_PRESENT ((uint64_t)1 << 63)
+#define ENTRY_SWAPPED ((uint64_t)1 << 62)
+
+static bool open_pagemap(struct process *process)
+{
+    if (process->pagemap == -1)
+        process->pagemap = openat(process->memory_directory, "pagemap", O_RDONLY | O_CLOEXEC);
+    if (process->pagemap < 0)
+        process->pagemap = NO_PAGEMAP;
+    return process->pagemap >= 0;
+}
+
+static bool is_used(const uint8_t *entries, size_t index)
+{
+    return bytes_unsigned(entries + index * ENTRY_SIZE, ENTRY_SIZE) & (ENTRY_PRESENT | ENTRY_SWAPPED);
+}
+
+/* The first run of used pages; false: there is none. *first is in pages from `address` on. */
+static bool find_run(const uint8_t *entries, size_t count, size_t *first, size_t *last)
+{
+    *first = 0;
+    while (*first < count && !is_used(entries, *first))
+        ++*first;
+    *last = *first;
+    while (*last < count && is_used(entries, *last))
+        ++*last;
+    return *first < count;
+}
+
+/* A page of a mapped file that is not present has what the file has. */
+static bool is_file(const struct process *process, pst_addr address)
+{
+    const struct segment *segment = target_find_segment(process->target, address);
+    return segment && segment->inode;
+}
+
+bool process_find_used(void *context, pst_addr *start, pst_addr *end)
+{
+    struct process *process = context;
+    uint8_t entries[ENTRIES * ENTRY_SIZE];
+    size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
+    if (is_file(process, *start) || !open_pagemap(process))
+        return true;
+    for (pst_addr page = *start / page_size; page * page_size < *end;) {
+        size_t wanted = *end / page_size - page, first, last;
+        if (wanted > ENTRIES)
+            wanted = ENTRIES;
+        ssize_t got = pread(process->pagemap, entries, wanted * ENTRY_SIZE, (off_t)(page * ENTRY_SIZE));
+        if (got < ENTRY_SIZE)
+            return got < 0; /* can't tell: all of it may be used; past the end of the address space */
+        size_t count = (size_t)got / ENTRY_SIZE;
+        if (find_run(entries, count, &first, &last)) {
+            if ((page + first) * page_size > *start)
+                *start = (page + first) * page_size;
+            if (last < count) /* else it may go on */
+                *end = (page + last) * page_size;
+            else if ((page + count) * page_size < *end)
+                *end = (page + count) * page_size;
+            return true;
+        }
+        page += count;
+    }
+    return false;
+}

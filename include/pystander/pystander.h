@@ -380,6 +380,7 @@ PST_API const char *pst_code_get_flag_name(const pst_code *code, size_t index);
 /* *count of them; NULL: could not be read (or, with head_only, was not). A text that could not be has data == NULL. */
 PST_API const pst_text *pst_code_get_list(const pst_code *code, pst_code_list list, size_t *count);
 PST_API const pst_constant *pst_code_get_constants(const pst_code *code, size_t *count);
+/* Of the bytecode, `size` is there without `data` too (head_only). */
 PST_API pst_bytes pst_code_get_bytes(const pst_code *code, pst_code_part part);
 PST_API const pst_line_range *pst_code_get_lines(const pst_code *code, size_t *count);
 /* One for each code unit (two bytes), as co_positions() (3.11+). */

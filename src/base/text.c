@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Makes room for `size` more bytes. */
-static bool text_reserve(struct text *text, size_t size)
+bool text_grow(struct text *text, size_t size)
 {
     if (text->failed)
         return false;
@@ -30,28 +29,16 @@ static bool text_reserve(struct text *text, size_t size)
     return true;
 }
 
-void text_add(struct text *text, const void *bytes, size_t size)
-{
-    if (size && text_reserve(text, size)) {
-        memcpy(text->data + text->size, bytes, size);
-        text->size += size;
-    }
-}
-
 void text_add_string(struct text *text, const char *string)
 {
     text_add(text, string, strlen(string));
 }
 
-void text_add_char(struct text *text, char c)
-{
-    text_add(text, &c, 1);
-}
-
 void text_add_repeat(struct text *text, char c, size_t count)
 {
-    if (count && text_reserve(text, count)) {
-        memset(text->data + text->size, c, count);
+    char *room = count ? text_reserve(text, count) : NULL;
+    if (room) {
+        memset(room, c, count);
         text->size += count;
     }
 }

@@ -3,17 +3,9 @@
 #include <string.h>
 
 /* The commands that scripts may count on but that this version does not have. */
-const struct command code_command = {
-    .name = "code",
-    .summary = "which code objects are there, and what is in them?",
-};
 const struct command export_command = {
     .name = "export",
     .summary = "give me this process's code back as .pyc files",
-};
-const struct command info_command = {
-    .name = "info",
-    .summary = "what is this target, and why did it die?",
 };
 const struct command snapshot_command = {
     .name = "snapshot",

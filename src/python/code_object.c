@@ -22,14 +22,15 @@ static void add_field_error(struct code_reader *reader, pst_error *error, enum f
 
 /* ---- is it one? ---------------------------------------------------------------------------------------- */
 
-static bool member_is(const struct python *python, pst_addr code, enum field field, uint64_t flags)
+static bool member_is(const struct python *python, pst_addr code, enum field field, enum value_kind wanted)
 {
     pst_addr object;
+    enum value_kind kind = VALUE_OTHER;
     pst_error *error = field_address(python, code, field, &object);
     if (!error)
-        error = object_expect(python, object, flags, "such object");
+        error = value_get_kind(python, object, &kind);
     pst_error_free(error);
-    return !error;
+    return !error && kind == wanted;
 }
 
 /* A stray pointer to the type, or what is left of a dead object, may have one member or two that are what they should
@@ -37,15 +38,14 @@ static bool member_is(const struct python *python, pst_addr code, enum field fie
 static bool is_mostly_code(const struct python *python, pst_addr address)
 {
     enum { LEAST_FITTING = 3 };
-    uint64_t bytes = TPFLAGS_BYTES_SUBCLASS;
-    uint64_t string = python_is_2(python) ? bytes : TPFLAGS_UNICODE_SUBCLASS;
+    enum value_kind string = python_is_2(python) ? VALUE_BYTES : VALUE_STR;
     enum field line_table = has(python, F(PyCodeObject_co_linetable)) ? F(PyCodeObject_co_linetable)
                                                                       : F(PyCodeObject_co_lnotab);
     return member_is(python, address, F(PyCodeObject_co_name), string) +
                member_is(python, address, F(PyCodeObject_co_filename), string) +
-               member_is(python, address, F(PyCodeObject_co_names), TPFLAGS_TUPLE_SUBCLASS) +
-               member_is(python, address, F(PyCodeObject_co_consts), TPFLAGS_TUPLE_SUBCLASS) +
-               member_is(python, address, line_table, bytes) >=
+               member_is(python, address, F(PyCodeObject_co_names), VALUE_TUPLE) +
+               member_is(python, address, F(PyCodeObject_co_consts), VALUE_TUPLE) +
+               member_is(python, address, line_table, VALUE_BYTES) >=
            LEAST_FITTING;
 }
 

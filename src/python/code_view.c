@@ -52,7 +52,8 @@ const pst_constant *pst_code_get_constants(const pst_code *code, size_t *count)
 pst_bytes pst_code_get_bytes(const pst_code *code, pst_code_part part)
 {
     switch (part) {
-    case PST_CODE_BYTECODE: return code->bytecode;
+    case PST_CODE_BYTECODE: /* with head_only its size is known alone */
+        return code->bytecode.data ? code->bytecode : (pst_bytes){NULL, (size_t)code->table.code_size};
     case PST_CODE_ADAPTIVE: return code->adaptive;
     case PST_CODE_LINETABLE: return (pst_bytes){code->table.bytes, code->table.size};
     case PST_CODE_EXCEPTIONTABLE: return code->exceptiontable;
@@ -93,6 +94,8 @@ const pst_instruction *pst_code_get_instructions(const pst_code *code, size_t *c
 pst_position pst_code_addr2location(const pst_code *code, int offset)
 {
     pst_position position = {-1, -1, -1, -1};
+    if (offset < 0 && code->table.format == LINETABLE_LOCATIONS) /* as PyCode_Addr2Location() has it */
+        return (pst_position){code->table.firstlineno, code->table.firstlineno, 0, 0};
     if (code->table.bytes && !linetable_find(&code->table, offset, &position))
         position = (pst_position){-1, -1, -1, -1};
     return position;

@@ -115,6 +115,13 @@ static pst_error *find_kind(const struct python *python, pst_addr type, enum val
     return find_by_name(python, known, type, kind);
 }
 
+pst_error *value_get_kind(const struct python *python, pst_addr object, enum value_kind *kind)
+{
+    pst_addr type;
+    TRY(object_get_type(python, object, &type));
+    return find_kind(python, type, kind);
+}
+
 /* ---- numbers ------------------------------------------------------------------------------------------- */
 
 static pst_error *too_many(pst_addr object, const char *what, uint64_t count, size_t most)

@@ -45,6 +45,8 @@ struct value {
     size_t item_count;
 };
 
+/* The kind alone. */
+MUST_USE pst_error *value_get_kind(const struct python *python, pst_addr object, enum value_kind *kind);
 /* What is in it lives in the arena. */
 MUST_USE pst_error *value_read(const struct python *python, struct arena *arena, pst_addr object,
                                struct value *value);

@@ -34,6 +34,15 @@ struct report_problem {
     const char *where, *message, *hint;
 };
 
+/* What `code` prints, and how that went. */
+struct report_code {
+    pst_code_search *search;
+    pst_code_which which;
+    bool instructions, lines;      /* --dis, --lines */
+    size_t count, failed_count;    /* code objects that were printed; of them, those with errors */
+    pst_error *failure;            /* what ended the search, if anything did; the caller's to free */
+};
+
 struct report {
     pst_target *target;             /* NULL: it could not be opened */
     const pst_snapshot *snapshot;   /* NULL: it could not be taken */
@@ -44,7 +53,9 @@ struct report {
     const struct report_problem *problems;
     size_t problem_count;
 
+    struct report_code *code;   /* of `code` alone, while there is a target */
     bool with_source;
+    bool adaptive;   /* code: as it is being executed */
     /* Text alone. */
     bool verbose;
     bool colour;
@@ -55,9 +66,32 @@ struct report {
 void report_stack_json(const struct report *report, struct report_sink *sink);
 void report_stack_text(const struct report *report, struct report_sink *sink);
 
+void report_info_json(const struct report *report, struct report_sink *sink);
+void report_info_text(const struct report *report, struct report_sink *sink);
+
+void report_code_json(const struct report *report, struct report_sink *sink);
+void report_code_text(const struct report *report, struct report_sink *sink);
+
+/* Where frames are in a code object: byte offsets into co_code, as f_lasti. */
+struct dis_marks {
+    const int *offsets;
+    size_t count;
+};
+
+/* Adds the instructions of a code object (which was searched for with_instructions) as that version's dis.dis() prints
+ * them, where the text is escaped; if `adaptive`, as with adaptive=True, and with the counters. `marks` may be NULL. */
+void report_code_dis(const struct report *report, const pst_code *code, const struct dis_marks *marks,
+                     struct text *text);
+
 /* The parts that every command's JSON begins with: from "{" to "errors": […], without a comma after it.
  * `schema` is as in "pystander.stack/1". */
 void report_json_head(const struct report *report, const char *schema, struct text *text);
+/* The same without the errors, for a command that learns of errors while it prints. */
+void report_json_title(const struct report *report, const char *schema, struct text *text);
+/* The report's own errors: its problems, the target's, the snapshot's, with a comma before each but the first. */
+void report_json_own_errors(const struct report *report, struct text *text, bool *is_first);
+/* The items of a list of errors, likewise. */
+void report_json_error_items(const pst_error *errors, struct text *text, bool *is_first);
 
 /* An array of errors, each with all its fields. */
 void report_json_errors(const pst_error *errors, struct text *text);

@@ -1,59 +1,9 @@
 /* The JSON of `pystander stack`; docs/json.md is its reference. */
-#include "report/report.h"
+#include "report/json_parts.h"
 
-#include "report/escape.h"
 #include "report/source.h"
 
 #include <string.h>
-
-/* A key with what stands before and after it. The size of a literal is known to the compiler. */
-#define add_literal(text, literal) text_add(text, literal, sizeof(literal) - 1)
-
-static void add_boolean(struct text *text, bool value)
-{
-    if (value)
-        add_literal(text, "true");
-    else
-        add_literal(text, "false");
-}
-
-static void add_maybe(struct text *text, pst_maybe value)
-{
-    if (value == PST_UNKNOWN)
-        add_literal(text, "null");
-    else
-        add_boolean(text, value == PST_YES);
-}
-
-static void add_address(struct text *text, pst_addr address)
-{
-    text_add_char(text, '"');
-    text_add_hex(text, address);
-    text_add_char(text, '"');
-}
-
-static void add_address_or_null(struct text *text, pst_addr address)
-{
-    if (address)
-        add_address(text, address);
-    else
-        add_literal(text, "null");
-}
-
-/* A number that is not known when it is below zero. */
-static void add_natural(struct text *text, int64_t value)
-{
-    if (value >= 0)
-        text_add_unsigned(text, (uint64_t)value);
-    else
-        add_literal(text, "null");
-}
-
-/* A process or thread id, where 0 is not known. */
-static void add_id(struct text *text, pid_t id)
-{
-    add_natural(text, id > 0 ? id : -1);
-}
 
 const char *report_error_kind(pst_error_code code)
 {
@@ -89,8 +39,7 @@ static void add_problem(struct text *text, const struct report_problem *problem)
     text_add_char(text, '}');
 }
 
-/* The list's errors, with a comma before each but the first of the array. */
-static void add_error_items(struct text *text, const pst_error *error, bool *is_first)
+void report_json_error_items(const pst_error *error, struct text *text, bool *is_first)
 {
     for (; error; error = pst_error_get_next(error)) {
         if (!*is_first)
@@ -108,7 +57,7 @@ void report_json_errors(const pst_error *errors, struct text *text)
 {
     bool is_first = true;
     text_add_char(text, '[');
-    add_error_items(text, errors, &is_first);
+    report_json_error_items(errors, text, &is_first);
     text_add_char(text, ']');
 }
 
@@ -200,7 +149,7 @@ static void add_python(struct text *text, const pst_snapshot *snapshot)
     add_literal(text, "]}");
 }
 
-void report_json_head(const struct report *report, const char *schema, struct text *text)
+void report_json_title(const struct report *report, const char *schema, struct text *text)
 {
     add_literal(text, "{\"schema\": ");
     escape_json_string(text, schema);
@@ -208,38 +157,32 @@ void report_json_head(const struct report *report, const char *schema, struct te
     add_target(text, report);
     add_literal(text, ",\n\"python\": ");
     add_python(text, report->snapshot);
-    add_literal(text, ",\n\"errors\": [");
-    bool is_first = true;
+}
+
+void report_json_own_errors(const struct report *report, struct text *text, bool *is_first)
+{
     for (size_t i = 0; i < report->problem_count; i++) {
-        if (!is_first)
+        if (!*is_first)
             add_literal(text, ", ");
-        is_first = false;
+        *is_first = false;
         add_problem(text, &report->problems[i]);
     }
     if (report->target)
-        add_error_items(text, pst_target_get_errors(report->target), &is_first);
+        report_json_error_items(pst_target_get_errors(report->target), text, is_first);
     if (report->snapshot)
-        add_error_items(text, pst_snapshot_get_errors(report->snapshot), &is_first);
+        report_json_error_items(pst_snapshot_get_errors(report->snapshot), text, is_first);
+}
+
+void report_json_head(const struct report *report, const char *schema, struct text *text)
+{
+    bool is_first = true;
+    report_json_title(report, schema, text);
+    add_literal(text, ",\n\"errors\": [");
+    report_json_own_errors(report, text, &is_first);
     text_add_char(text, ']');
 }
 
 /* ---- the stacks ---- */
-
-static void add_interpreter(struct text *text, const pst_interpreter *interpreter)
-{
-    add_literal(text, "{\"id\": ");
-    text_add_signed(text, pst_interpreter_get_id(interpreter));
-    add_literal(text, ", \"gil\": ");
-    switch (pst_interpreter_get_gil(interpreter)) {
-    case PST_GIL_FREE: add_literal(text, "\"free\""); break;
-    case PST_GIL_HELD: add_literal(text, "\"held\""); break;
-    case PST_GIL_DISABLED: add_literal(text, "\"disabled\""); break;
-    case PST_GIL_UNKNOWN: add_literal(text, "null"); break;
-    }
-    add_literal(text, ", \"address\": ");
-    add_address_or_null(text, pst_interpreter_get_address(interpreter));
-    text_add_char(text, '}');
-}
 
 static void add_frame(struct text *text, const pst_frame *frame, struct source *source)
 {
@@ -274,41 +217,11 @@ static void add_frame(struct text *text, const pst_frame *frame, struct source *
     text_add_char(text, '}');
 }
 
-static void add_ident(struct text *text, uint64_t ident)
-{
-    if (!ident) {
-        add_literal(text, "null");
-        return;
-    }
-    text_add_char(text, '"');
-    text_add_unsigned(text, ident);
-    text_add_char(text, '"');
-}
-
-static void add_state(struct text *text, char state)
-{
-    escape_json(text, (pst_text){state ? &state : NULL, 1});
-}
-
 static void add_thread(struct report_sink *sink, const pst_thread *thread, struct source *source)
 {
     struct text *text = &sink->text;
-    add_literal(text, "{\"tid\": ");
-    add_id(text, pst_thread_get_tid(thread));
-    add_literal(text, ", \"ident\": ");
-    add_ident(text, pst_thread_get_ident(thread));
-    add_literal(text, ", \"name\": ");
-    escape_json(text, pst_thread_get_name(thread));
-    add_literal(text, ", \"os_name\": ");
-    escape_json(text, pst_thread_get_os_name(thread));
-    add_literal(text, ", \"interpreter\": ");
-    add_natural(text, pst_thread_get_interpreter_id(thread));
-    add_literal(text, ", \"main\": ");
-    add_boolean(text, pst_thread_is_main(thread));
-    add_literal(text, ", \"holds_gil\": ");
-    add_maybe(text, pst_thread_holds_gil(thread));
-    add_literal(text, ", \"state\": ");
-    add_state(text, pst_thread_get_state(thread));
+    text_add_char(text, '{');
+    json_add_thread(text, thread);
     add_literal(text, ", \"frames\": [");
     size_t count = pst_thread_get_frame_count(thread);
     for (size_t i = 0; i < count && report_checkpoint(sink); i++) {
@@ -347,7 +260,9 @@ void report_stack_json(const struct report *report, struct report_sink *sink)
     for (size_t i = 0; i < interpreter_count; i++) {
         if (i)
             add_literal(text, ", ");
-        add_interpreter(text, pst_snapshot_get_interpreter(snapshot, i));
+        text_add_char(text, '{');
+        json_add_interpreter(text, pst_snapshot_get_interpreter(snapshot, i));
+        text_add_char(text, '}');
     }
     add_literal(text, "],\n\"threads\": [");
     size_t thread_count = snapshot ? pst_snapshot_get_thread_count(snapshot) : 0;

@@ -33,8 +33,7 @@ struct printer {
     struct text *text;   /* the sink's */
     const struct palette *palette;
     struct source source;
-    pst_text process_name;   /* what the system calls the main thread */
-    bool many_interpreters;
+    struct thread_naming naming;
     struct entry *entries;   /* scratch, for one thread at a time */
     size_t entry_capacity;
     struct frame_memo memo[MEMO_SLOTS];
@@ -45,11 +44,6 @@ struct entry {
     size_t frame;     /* index, 0 is the innermost */
     size_t repeats;   /* 0: the frame itself */
 };
-
-static bool text_equal(pst_text a, pst_text b)
-{
-    return a.size == b.size && (a.data == b.data || (a.data && b.data && !memcmp(a.data, b.data, a.size)));
-}
 
 /* ---- frames ---- */
 
@@ -234,103 +228,10 @@ static void add_frames(struct printer *printer, const pst_thread *thread)
 
 /* ---- threads ---- */
 
-static const char *describe_state(char state)
-{
-    switch (state) {
-    case 'R': return "running";
-    case 'S': return "sleeping";
-    case 'D': return "in uninterruptible sleep";
-    case 'T': return "stopped";
-    case 't': return "stopped by a tracer";
-    case 'Z': return "a zombie";
-    case 'X': return "dead";
-    case 'I': return "idle";
-    case 'P': return "parked";
-    default: return NULL;
-    }
-}
-
-static void add_quoted(struct text *text, pst_text string)
-{
-    text_add_char(text, '"');
-    escape_text(text, string, ESCAPE_QUOTED);
-    text_add_char(text, '"');
-}
-
-/* The kernel's name says something if it is neither Python's own name for the thread (the kernel keeps 15
- * bytes) nor the process's name, which threads inherit. */
-static bool os_name_matters(const struct printer *printer, pst_text name, pst_text os_name)
-{
-    if (!os_name.data || !os_name.size)
-        return false;
-    if (printer->report->verbose)
-        return true;
-    if (name.size > 15)
-        name.size = 15;
-    return !text_equal(name, os_name) && !text_equal(os_name, printer->process_name);
-}
-
-static void add_thread_name(struct printer *printer, const pst_thread *thread)
-{
-    struct text *text = printer->text;
-    pid_t tid = pst_thread_get_tid(thread);
-    text_add_string(text, "Thread ");
-    if (tid > 0)
-        text_add_signed(text, tid);
-    else
-        text_add_char(text, '?');
-    pst_text name = pst_thread_get_name(thread), os_name = pst_thread_get_os_name(thread);
-    if (name.data) {
-        text_add_char(text, ' ');
-        add_quoted(text, name);
-    }
-    if (os_name_matters(printer, name, os_name)) {
-        text_add_string(text, " [");
-        escape_text(text, os_name, ESCAPE_NAME);
-        text_add_char(text, ']');
-    }
-}
-
-static void add_attribute(struct text *text, const char *attribute, bool *is_first)
-{
-    text_add_string(text, *is_first ? " (" : ", ");
-    *is_first = false;
-    text_add_string(text, attribute);
-}
-
-static void add_attributes(struct printer *printer, const pst_thread *thread)
-{
-    struct text *text = printer->text;
-    bool is_first = true;
-    if (pst_thread_is_main(thread))
-        add_attribute(text, "main", &is_first);
-    if (printer->many_interpreters && pst_thread_has_python(thread)) {
-        add_attribute(text, "interpreter ", &is_first);
-        text_add_signed(text, pst_thread_get_interpreter_id(thread));
-    }
-    if (pst_thread_holds_gil(thread) == PST_YES)
-        add_attribute(text, "holds the GIL", &is_first);
-    char state = pst_thread_get_state(thread);
-    const char *description = describe_state(state);
-    if (description) {
-        add_attribute(text, description, &is_first);
-    } else if (state) {
-        add_attribute(text, "state ", &is_first);
-        escape_text(text, (pst_text){&state, 1}, ESCAPE_NAME);
-    }
-    if (printer->report->verbose && pst_thread_get_ident(thread)) {
-        add_attribute(text, "ident ", &is_first);
-        text_add_hex(text, pst_thread_get_ident(thread));
-    }
-    if (!is_first)
-        text_add_char(text, ')');
-}
-
 static void add_thread_header(struct printer *printer, const pst_thread *thread)
 {
     text_add_string(printer->text, printer->palette->title);
-    add_thread_name(printer, thread);
-    add_attributes(printer, thread);
+    add_thread_title(printer->text, &printer->naming, thread);
     text_add_string(printer->text, printer->palette->off);
     text_add_char(printer->text, '\n');
 }
@@ -385,8 +286,7 @@ static void add_other_threads(struct printer *printer, size_t thread_count, size
         const pst_thread *thread = pst_snapshot_get_thread(printer->report->snapshot, i);
         if (pst_thread_has_python(thread) || (!verbose && !pst_thread_get_errors(thread)))
             continue;
-        add_thread_name(printer, thread);
-        add_attributes(printer, thread);
+        add_thread_title(printer->text, &printer->naming, thread);
         text_add_string(printer->text, ": no Python\n");
         add_errors(printer->text, pst_thread_get_errors(thread), false, 2, printer->palette);
     }
@@ -408,11 +308,6 @@ static void add_threads(struct printer *printer)
 {
     const pst_snapshot *snapshot = printer->report->snapshot;
     size_t count = pst_snapshot_get_thread_count(snapshot), other_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        const pst_thread *thread = pst_snapshot_get_thread(snapshot, i);
-        if (pst_thread_get_tid(thread) == pst_target_get_pid(printer->report->target))
-            printer->process_name = pst_thread_get_os_name(thread);
-    }
     for (size_t i = 0; i < count && report_checkpoint(printer->sink); i++) {
         const pst_thread *thread = pst_snapshot_get_thread(snapshot, i);
         if (pst_thread_has_python(thread))
@@ -435,7 +330,7 @@ void report_stack_text(const struct report *report, struct report_sink *sink)
     };
     report_text_head(report, printer.text, printer.palette);
     if (report->snapshot) {
-        printer.many_interpreters = pst_snapshot_get_interpreter_count(report->snapshot) > 1;
+        printer.naming = thread_naming_of(report);
         add_threads(&printer);
         add_changed_sources(&printer);
     }

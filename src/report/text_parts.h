@@ -22,6 +22,23 @@ void add_plain(struct text *text, const char *string);
 void add_errors(struct text *text, const pst_error *error, bool with_where, size_t indent,
                 const struct palette *palette);
 
+bool text_equal(pst_text a, pst_text b);
+
+/* "…", escaped. */
+void add_quoted(struct text *text, pst_text string);
+
+/* What a thread's title depends on beside the thread. */
+struct thread_naming {
+    const struct report *report;
+    pst_text process_name;   /* what the system calls the main thread */
+    bool many_interpreters;
+};
+
+/* Of a report that has a snapshot. */
+struct thread_naming thread_naming_of(const struct report *report);
+/* Thread 4711 "MainThread" (main, holds the GIL, running) */
+void add_thread_title(struct text *text, const struct thread_naming *naming, const pst_thread *thread);
+
 void report_text_head(const struct report *report, struct text *text, const struct palette *palette);
 
 #endif

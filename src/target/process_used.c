@@ -18,6 +18,7 @@ enum {
 
 #define ENTRY_PRESENT ((uint64_t)1 << 63)
 #define ENTRY_SWAPPED ((uint64_t)1 << 62)
+#define ENTRY_GUARD ((uint64_t)1 << 58) /* MADV_GUARD_INSTALL, as glibc makes below stacks: nobody can read it */
 
 static bool open_pagemap(struct process *process)
 {
@@ -30,7 +31,8 @@ static bool open_pagemap(struct process *process)
 
 static bool is_used(const uint8_t *entries, size_t index)
 {
-    return bytes_unsigned(entries + index * ENTRY_SIZE, ENTRY_SIZE) & (ENTRY_PRESENT | ENTRY_SWAPPED);
+    uint64_t entry = bytes_unsigned(entries + index * ENTRY_SIZE, ENTRY_SIZE);
+    return entry & (ENTRY_PRESENT | ENTRY_SWAPPED) && !(entry & ENTRY_GUARD);
 }
 
 /* The first run of used pages; false: there is none. *first is in pages from `address` on. */

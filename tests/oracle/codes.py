@@ -1,0 +1,344 @@
+#!/usr/bin/env python3
+"""Compares `pystander code --json` with what Python says of its code objects, every field of every one.
+
+    codes.py --tool build/release/pystander
+    codes.py --tool PATH --interpreter 'pyenv-3.1*' --variant plain,warm --mode live,core
+
+fixtures/programs/codes.py imports the whole standard library with each interpreter and writes down what Python says
+of every code object that it can reach; its variants specialise and instrument them. Each is looked at
+
+    live       as a process that waits
+    core       from the kernel's core of it, after SIGABRT
+
+Code objects that the tool finds beyond those (of frozen modules that nobody imported, say) are looked at by the program
+itself, afterwards, at the addresses that the tool gave. `running` is another program, with generators and coroutines
+that are suspended, and `code --running`.
+
+The last line counts runs (an interpreter, a variant, a mode). Exit status 1: a run failed, none was compared, or an
+interpreter of PYSTANDER_REQUIRE_INTERPRETERS is missing.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import interpreters
+from process import Failure, FilePattern, Programs, command_in_root, find_core
+
+START_TIMEOUT = 300
+TOOL_TIMEOUT = 120
+SHOWN = 5
+# The first version of each variant; `running` is a program of its own.
+VARIANTS = {"plain": (2, 7), "warm": (3, 11), "settrace": (3, 12), "monitoring": (3, 12), "running": (2, 7)}
+MODES = ("live", "core")
+# What the waiting program runs is specialised as it runs: after it was written down.
+STILL_MOVING = {"write_adaptive", "wait", "answer", "main", "<listcomp>"}
+PROGRAM = "codes.py"
+
+
+class Target:
+    def __init__(self, interpreter, variant, programs):
+        self.interpreter, self.variant, self.programs = interpreter, variant, programs
+        self.folder = tempfile.mkdtemp(prefix=variant + "-", dir=programs.scratch)
+        inside = programs.inside(self.folder)
+        program = "running_codes.py" if variant == "running" else "codes.py"
+        command = [interpreter.path, "-B", os.path.join(programs.folder, program), variant, inside]
+        cwd = self.folder
+        if interpreter.root:
+            command, cwd = command_in_root(interpreter.root, inside, command), "/"
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=cwd,
+                                        env=interpreters.environment(), start_new_session=True)
+        self.pid = self.process.pid
+
+    def wait_ready(self):
+        killer = threading.Timer(START_TIMEOUT, self.process.kill)
+        killer.start()
+        line = self.process.stdout.readline()
+        killer.cancel()
+        if line != b"ready\n":
+            raise Failure("the target said %r (status %r)" % (line, self.process.poll()))
+
+    def describe(self, addresses):
+        """{address: what the program says of the object there, None if it is no code object}."""
+        self.process.stdin.write(" ".join(addresses).encode() + b"\n")
+        self.process.stdin.flush()
+        answers = []
+        for line in iter(self.process.stdout.readline, b"\n"):
+            if not line:
+                raise Failure("the target died (%r) of what the tool found at %s" % (
+                    self.process.wait(), addresses[len(answers)]))
+            answers.append(json.loads(line))
+        return dict(zip(addresses, answers))
+
+    def write_adaptive(self):
+        """Anew: answering questions has changed bytecode."""
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        if self.process.stdout.readline() != b"\n":
+            raise Failure("the target did not write its bytecode again")
+
+    def kernel_core(self):
+        os.kill(self.pid, signal.SIGABRT)
+        self.process.wait()
+        found = find_core(self.pid, self.folder, self.programs.root)
+        if not found:
+            raise Failure("the kernel wrote no core")
+        return found
+
+    def kill(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+# ---- comparing ----------------------------------------------------------------------------------------------
+
+def read_truth(folder):
+    """{address: line}, and of 3.11+ {address: hex of the bytecode as it is in memory}."""
+    with open(os.path.join(folder, "truth"), "rb") as file:
+        truth = {line[13:line.index(b'"', 13)].decode(): line for line in file}
+    adaptive = {}
+    if os.path.exists(os.path.join(folder, "adaptive")):
+        with open(os.path.join(folder, "adaptive")) as file:
+            adaptive = {hex(int(address, 16)): units for address, units in (line.split() for line in file)}
+    return truth, adaptive
+
+
+class Comparison:
+    """Of one run. The tool's codes come one by one, so that memory does not grow with them."""
+
+    def __init__(self, truth, adaptive, others=None):
+        self.truth, self.adaptive, self.others = truth, adaptive, others or {}
+        self.missing = set(truth)
+        self.extra = {}         # those without a truth yet
+        self.codes = self.fields = self.differences = 0
+        self.shown = []
+
+    def differ(self, text):
+        self.differences += 1
+        if self.differences <= SHOWN:
+            self.shown.append(text[:2000])
+
+    def add(self, line):
+        found = json.loads(line)
+        address = found["address"]
+        self.codes += 1
+        if address in self.missing:
+            self.missing.discard(address)
+            self.compare(found, json.loads(self.truth[address]))
+        elif address in self.truth or address in self.extra:
+            self.differ("%s: listed twice" % address)
+        elif address in self.others:
+            self.compare(found, self.others[address])
+        else:
+            self.extra[address] = found
+
+    def compare(self, found, truth):
+        where = "%s %s in %s" % (truth["address"], truth["co_name"], truth["co_filename"])
+        if found["errors"]:
+            self.differ("%s: %r" % (where, found["errors"][:3]))
+        for key, value in truth.items():
+            self.fields += 1
+            if key not in found or found[key] != value or type(found[key]) is not type(value):
+                self.differ("%s: %s is %s, not %s" % (where, key, json.dumps(found.get(key))[:900],
+                                                      json.dumps(value)[:900]))
+        units = self.adaptive.get(truth["address"])
+        moves = truth["co_name"] in STILL_MOVING and truth["co_filename"].endswith(PROGRAM)
+        if units is not None and not moves:
+            self.fields += 1
+            if found["adaptive"] != units:
+                self.differ("%s: adaptive is %s, not %s" % (where, found["adaptive"][:900], units[:900]))
+        for key in () if "positions" in truth else ("positions", "exceptiontable", "exceptions", "adaptive"):
+            self.fields += 1
+            if found.get(key) not in (None, []):
+                self.differ("%s: %s is there" % (where, key))
+
+    def check_extra(self, target):
+        """What the program itself says of code objects that it did not know of."""
+        addresses = sorted(self.extra)
+        for start in range(0, len(addresses), 200):
+            part = addresses[start:start + 200]
+            try:
+                answers = target.describe(part)
+            except Failure as failure:
+                raise Failure("%s: %s" % (failure, [json.dumps(self.extra[address])[:1500] for address in part
+                                                    if address in str(failure)]))
+            for address, truth in answers.items():
+                self.others[address] = truth
+                if truth is None:
+                    self.differ("%s: no code object" % address)
+                else:
+                    self.compare(self.extra[address], truth)
+        self.extra = {}
+
+    def finish(self):
+        for address in sorted(self.missing)[:SHOWN]:
+            truth = json.loads(self.truth[address])
+            self.differ("%s: not found: %s in %s" % (address, truth["co_name"], truth["co_filename"]))
+        self.differences += max(0, len(self.missing) - SHOWN)
+        for address, found in sorted(self.extra.items())[:SHOWN]:
+            self.differ("%s: %s in %s is not in the process" % (address, found["co_name"], found["co_filename"]))
+
+
+def run_tool(tool, target, selector, comparison):
+    """Feeds the codes to the comparison; the rest of the report."""
+    command = [tool, "code", selector, "--json", *target]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    killer = threading.Timer(TOOL_TIMEOUT, process.kill)
+    killer.start()
+    rest = []
+    for line in process.stdout:     # a code object a line; behind the last one the array ends
+        if line.startswith(b'{"address": '):
+            text = line.rstrip(b",\n")
+            comparison.add(text[:-1] if text.endswith(b"]") else text)
+        else:
+            rest.append(line)
+    killer.cancel()
+    errors = process.stderr.read().decode("utf-8", "replace")
+    status = process.wait()
+    report = b"".join(rest)
+    if status:
+        comparison.differ("exit status %d: %s %s" % (status, errors[-500:], report[-500:].decode("utf-8", "replace")))
+    return report
+
+
+# ---- runs ---------------------------------------------------------------------------------------------------
+
+class Totals:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.passed = self.failed = self.skipped = self.fields = self.codes = 0
+
+    def add(self, name, comparison, seconds):
+        with self.lock:
+            self.fields += comparison.fields
+            self.codes += comparison.codes
+            good = comparison.differences == 0 and comparison.codes > 0
+            self.passed, self.failed = self.passed + good, self.failed + (not good)
+            print("%s  %s: %d code objects, %d fields, %d differences (%.1f s)" % (
+                "ok  " if good else "FAIL", name, comparison.codes, comparison.fields, comparison.differences, seconds))
+            for text in comparison.shown:
+                print("      " + text)
+            sys.stdout.flush()
+
+    def fail(self, name, why):
+        with self.lock:
+            self.failed += 1
+            print("FAIL  %s: %s" % (name, why), flush=True)
+
+    def skip(self, name, why):
+        with self.lock:
+            self.skipped += 1
+            print("skipped: %s: %s" % (name, why), flush=True)
+
+
+def run_modes(options, totals, interpreter, variant, programs):
+    name = "%s %s" % (interpreter.id, variant)
+    selector = "--running" if variant == "running" else "--all"
+    target = None
+    try:
+        target = Target(interpreter, variant, programs)
+        target.wait_ready()
+        truth, adaptive = read_truth(target.folder)
+        others = {}
+        if "live" in options.modes:
+            started = time.monotonic()
+            comparison = Comparison(truth, adaptive)
+            run_tool(options.tool, [str(target.pid)], selector, comparison)
+            comparison.check_extra(target)
+            others = comparison.others
+            comparison.finish()
+            totals.add(name + " live", comparison, time.monotonic() - started)
+        if "core" in options.modes and "core" in options.impossible:
+            totals.skip(name + " core", options.impossible["core"])
+        elif "core" in options.modes:
+            comparison = Comparison(truth, adaptive, others)
+            if "live" not in options.modes:
+                run_tool(options.tool, [str(target.pid)], selector, comparison)
+                comparison.check_extra(target)
+                comparison = Comparison(truth, adaptive, comparison.others)
+            if variant != "running":
+                target.write_adaptive()
+                comparison.adaptive = read_truth(target.folder)[1]
+            started = time.monotonic()
+            core = target.kernel_core()
+            sysroot = ["--sysroot", interpreter.root] if interpreter.root else []
+            run_tool(options.tool, [*sysroot, core], selector, comparison)
+            comparison.finish()
+            totals.add(name + " core", comparison, time.monotonic() - started)
+    except (Failure, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+        totals.fail(name, "%s: %s" % (type(error).__name__, error))
+    finally:
+        if target:
+            target.kill()
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tool", required=True, type=os.path.abspath)
+    parser.add_argument("--interpreter", action="append", metavar="GLOB", help="or prefix; of an id")
+    parser.add_argument("--variant", default=",".join(VARIANTS), metavar="VARIANT,...")
+    parser.add_argument("--mode", default=",".join(MODES), metavar="MODE,...")
+    parser.add_argument("-j", "--jobs", type=int, default=2)
+    options = parser.parse_args()
+    options.variants, options.modes = options.variant.split(","), options.mode.split(",")
+    for chosen, known in (options.variants, VARIANTS), (options.modes, MODES):
+        if set(chosen) - set(known):
+            parser.error("there are only: %s" % ", ".join(known))
+    return options
+
+
+def main():
+    options = parse_arguments()
+    started = time.monotonic()
+    found = interpreters.find_all()
+    lacking = interpreters.missing(found)
+    for pattern in lacking:
+        print("FAIL  required, and not found: %s" % pattern)
+    if options.interpreter:
+        found = [one for one in found if any(interpreters.matches(one.id, glob) for glob in options.interpreter)]
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    options.impossible = {} if hard else {"core": "the hard limit of core files is 0"}
+    pattern, totals, folders = FilePattern(), Totals(), {}
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    try:
+        if "core" in options.modes:
+            pattern.open()
+            if pattern.reason:
+                options.impossible["core"] = pattern.reason
+        for interpreter in found:
+            folders[interpreter.id] = Programs(interpreter)
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            jobs = [pool.submit(run_modes, options, totals, interpreter, variant, folders[interpreter.id])
+                    for interpreter in found for variant in options.variants
+                    if interpreter.version_info >= VARIANTS[variant]]
+            for job in jobs:
+                job.result()
+    finally:
+        pattern.close()
+        for programs in folders.values():
+            programs.remove()
+    print("%d passed, %d failed, %d skipped; %d code objects, %d fields, %.0f s" % (
+        totals.passed, totals.failed, totals.skipped, totals.codes, totals.fields, time.monotonic() - started))
+    if not found:
+        print("skipped: no interpreter is here")
+        return 77
+    return 1 if totals.failed or lacking or not totals.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -388,8 +388,8 @@ PST_API const pst_position *pst_code_get_positions(const pst_code *code, size_t 
 PST_API const pst_exception_range *pst_code_get_exceptions(const pst_code *code, size_t *count);
 PST_API const pst_code_extra *pst_code_get_extras(const pst_code *code, size_t *count);
 PST_API const pst_instruction *pst_code_get_instructions(const pst_code *code, size_t *count);
-/* 3.13+: the offsets that dis calls L1, L2 …: where jumps go, and of the exception table. Sorted; asked for and read with
- * the instructions. */
+/* 3.13+: the offsets that dis calls L1, L2 …: where jumps go, and of the exception table. Sorted; asked for and read
+ * with the instructions. */
 PST_API const int *pst_code_get_labels(const pst_code *code, size_t *count);
 /* PyCode_Addr2Line() and PyCode_Addr2Location(): of the instruction at a byte offset; -1 for what it has not. */
 PST_API int pst_code_addr2line(const pst_code *code, int offset);

@@ -12,7 +12,7 @@ enum {
 };
 
 static const struct argp_option code_options[] = {
-    {NULL, 0, NULL, 0, "Which code objects (--running if nothing is chosen):", 1},
+    {NULL, 0, NULL, 0, "Which code objects (the default is --running; with --name or --file, --all):", 1},
     SELECTOR_OPTIONS(1),
     {NULL, 0, NULL, 0, "What is shown of them (one line each; with -v every field):", 2},
     {"dis", OPTION_DIS, NULL, 0, "the disassembly, as the dis module of the target's Python prints it", 2},

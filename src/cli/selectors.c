@@ -23,11 +23,12 @@ static pst_addr parse_address(const char *argument)
     errno = 0;
     unsigned long long address = strtoull(digits, &end, is_hex ? 16 : 10);
     /* strtoull() takes a sign, blanks and a second 0x too. */
-    bool is_number = is_hex ? isxdigit((unsigned char)*digits) && (digits[1] | 0x20) != 'x' : isdigit((unsigned char)*digits);
+    bool is_number = is_hex ? isxdigit((unsigned char)*digits) && (digits[1] | ' ') != 'x'
+                            : isdigit((unsigned char)*digits);
     if (!is_number || *end)
         usage_failure("--at needs an address as in 0x7f0011223344, not '%s'", argument);
-    if (errno)
-        usage_failure("--at needs an address of at most 64 bits, not %s", argument);
+    if (errno || !address)
+        usage_failure("--at needs an address from 0x1 to 0xffffffffffffffff, not %s", argument);
     return address;
 }
 

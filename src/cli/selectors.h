@@ -14,16 +14,16 @@ enum selector_key {
 };
 
 /* Lines of a command's table of options, in its group `group`. Each command says for itself what its default is. */
-#define SELECTOR_OPTIONS(group)                                                                                        \
-    {"running", SELECTOR_RUNNING, NULL, 0,                                                                             \
-     "code that a thread is in, or a suspended generator or coroutine", group},                                        \
-    {"all", SELECTOR_ALL, NULL, 0, "every code object in memory", group},                                              \
-    {"at", SELECTOR_AT, "ADDRESS", 0,                                                                                  \
-     "the code object at ADDRESS (0x…, or decimal); may be given more than once", group},                              \
-    {"name", SELECTOR_NAME, "GLOB", 0,                                                                                 \
-     "only those whose co_name or co_qualname matches GLOB, as in 'Server.*'; without --running or --at, of all", group}, \
-    {"file", SELECTOR_FILE, "GLOB", 0,                                                                                 \
-     "only those of a file whose path, or the last part of it, matches GLOB; likewise", group}
+#define SELECTOR_OPTIONS(group)                                                                                \
+    {"running", SELECTOR_RUNNING, NULL, 0,                                                                     \
+     "code that a thread is in, or a suspended generator or coroutine", group},                                \
+    {"all", SELECTOR_ALL, NULL, 0, "every code object in memory", group},                                      \
+    {"at", SELECTOR_AT, "ADDRESS", 0,                                                                          \
+     "the code object at ADDRESS (0x…, or decimal); may be given more than once", group},                      \
+    {"name", SELECTOR_NAME, "GLOB", 0,                                                                         \
+     "only those whose co_name or co_qualname matches GLOB, as in 'Server.*'", group},                         \
+    {"file", SELECTOR_FILE, "GLOB", 0,                                                                         \
+     "only those whose co_filename, or the last part of it, matches GLOB", group}
 
 /* All zeros: nothing was chosen. */
 struct selectors {
@@ -37,7 +37,8 @@ struct selectors {
 /* As an argp_parser_t's. Takes the keys above; of any other, ARGP_ERR_UNKNOWN. */
 error_t selectors_parse(struct selectors *selectors, int key, const char *argument);
 
-/* Fills in what was chosen, or where nothing was, `otherwise`. The options borrow from the selectors. */
+/* Fills in what was chosen; where nothing was, `otherwise`, but all if there is a glob: who names a function wants to
+ * see it wherever it is. The options borrow from the selectors. */
 void selectors_fill(const struct selectors *selectors, pst_code_which otherwise, pst_code_options *options);
 
 void selectors_free(struct selectors *selectors);

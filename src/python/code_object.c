@@ -148,8 +148,9 @@ static pst_error *check_frame_size(const struct code_reader *reader)
     int64_t expected = (int64_t)code->localsplusnames.count + code->numbers.stacksize + (int64_t)(locals / 8);
     if (code->numbers.stacksize < 0 || frame_size == expected)
         return NULL;
-    return error_new(PST_ERROR_CORRUPT, "co_framesize is %d, but %zu locals and co_stacksize %lld need %lld", frame_size,
-                     code->localsplusnames.count, (long long)code->numbers.stacksize, (long long)expected);
+    return error_new(PST_ERROR_CORRUPT, "co_framesize is %d, but %zu locals and co_stacksize %lld need %lld",
+                     frame_size, code->localsplusnames.count, (long long)code->numbers.stacksize,
+                     (long long)expected);
 }
 
 /* ---- the head ------------------------------------------------------------------------------------------ */

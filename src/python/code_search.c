@@ -1,4 +1,5 @@
 /* The search for code objects: one after the other is decoded into the same memory. */
+#include "python/code_head.h"
 #include "python/code_object.h"
 #include "python/object.h"
 #include "python/object_scan.h"
@@ -10,6 +11,7 @@
 #include <string.h>
 
 enum {
+    BATCH = 512,      /* candidates that are looked at together: what they share is read once */
     MAX_ATTEMPTS = 3, /* at a code object of a live target that does not make sense */
     /* Reads for one code object; the largest that were ever seen take some 10,000. */
     MAX_CODE_WORK = 1 << 24,
@@ -29,6 +31,8 @@ struct pst_code_search {
     pst_addr *addresses;           /* RUNNING, AT */
     size_t address_count, next_address;
     struct object_scan scan;       /* ALL */
+    struct code_head *heads;       /* BATCH of them: the next candidates */
+    size_t head_count, next_head;
     uint64_t scanned_size;         /* by the scan that found RUNNING */
     uint64_t work;                 /* reads so far */
     struct arena arena;            /* of `code` */
@@ -112,8 +116,13 @@ pst_error *pst_code_search_open(pst_target *target, const pst_snapshot *snapshot
     *result = NULL;
     TRY(python_open(target, &python));
     struct pst_code_search *search = calloc(1, sizeof *search);
-    if (!search)
+    struct code_head *heads = calloc(BATCH, sizeof *heads);
+    if (!search || !heads) {
+        free(search);
+        free(heads);
         return error_no_memory();
+    }
+    search->heads = heads;
     search->target = target;
     search->python = python;
     search->which = WISH(which);
@@ -143,6 +152,7 @@ void pst_code_search_close(pst_code_search *search)
     arena_free(&search->arena);
     object_scan_free(&search->scan);
     error_list_free(&search->errors);
+    free(search->heads);
     free(search->addresses);
     free(search->name);
     free(search->file);
@@ -159,7 +169,7 @@ uint64_t pst_code_search_get_scanned_size(const pst_code_search *search)
     return search->scanned_size + search->scan.scanned_size;
 }
 
-/* ---- stepping ------------------------------------------------------------------------------------------ */
+/* ---- decoding ------------------------------------------------------------------------------------------ */
 
 /* Texts in the arena end with a NUL; one that has another in it matches no glob. */
 static bool matches(const char *glob, pst_text text)
@@ -207,61 +217,122 @@ static bool begin_work(struct pst_code_search *search, uint64_t *work)
     return true;
 }
 
-/* Without errors, or as well as it can be. A live target goes on meanwhile: what makes no sense is read anew, and may
- * be gone then. */
-static pst_error *decode_living(struct pst_code_search *search, pst_addr address, uint64_t work, bool *wanted)
+/* ---- candidates ---------------------------------------------------------------------------------------- */
+
+static bool is_live(const struct pst_code_search *search)
 {
-    struct memory *memory = search->python->memory;
+    return search->target->kind == PST_TARGET_PROCESS;
+}
+
+/* Of those at given addresses; false: there are no more. */
+static bool next_given(struct pst_code_search *search, struct code_head *head)
+{
+    if (search->next_address == search->address_count)
+        return false;
+    pst_addr address = search->addresses[search->next_address++];
+    head->address = address;
+    if (is_live(search) && !code_head_read(search->python, address, head))
+        memset(head->bytes, 0, sizeof head->bytes);
+    return true;
+}
+
+/* Of those that the scan finds. Most of the dead are sorted out here. */
+static bool next_found(struct pst_code_search *search, struct code_head *head)
+{
+    size_t type;
+    while (object_scan_next(&search->scan, &head->address, &type)) {
+        if (!is_live(search))
+            return true;
+        if (object_scan_copy(&search->scan, head->address, head->bytes, code_head_size(search->python)) &&
+            code_head_lives(search->python, head))
+            return true;
+    }
+    return false;
+}
+
+/* What is decoded of these heads is read after them: see code_head.h. */
+static bool fill_batch(struct pst_code_search *search)
+{
+    search->next_head = search->head_count = 0;
+    while (search->head_count < BATCH &&
+           (search->which == PST_CODE_ALL ? next_found(search, &search->heads[search->head_count])
+                                          : next_given(search, &search->heads[search->head_count])))
+        search->head_count++;
+    memory_trim(search->python->memory, OBJECT_SCAN_CACHE_PAGES);
+    if (is_live(search))
+        memory_outdate(search->python->memory);
+    return search->head_count > 0;
+}
+
+/* ---- stepping ------------------------------------------------------------------------------------------ */
+
+/* Decodes it, if it is one and is wanted. *stays is false if it died or changed meanwhile, or is none. */
+static pst_error *try_decode(struct pst_code_search *search, const struct code_head *head, uint64_t work, bool *wanted,
+                             bool *stays)
+{
+    const struct python *python = search->python;
+    struct code_head now;
+    clear_code(search);
+    memory_set_work(python->memory, work);
+    *wanted = *stays = false;
+    TRY(code_validate(python, head->address, stays));
+    if (!*stays)
+        return NULL;
+    decode(search, head->address, wanted);
+    search->work += work - memory_get_work_left(python->memory);
+    if (is_live(search) && *wanted)
+        *stays = code_head_read(python, head->address, &now) && code_head_is_same(python, head, &now);
+    return NULL;
+}
+
+/* Without errors, or as well as it can be. What changed or makes no sense in a live target is looked at again, and may
+ * be gone then. */
+static pst_error *decode_living(struct pst_code_search *search, struct code_head *head, uint64_t work, bool *wanted)
+{
     for (int attempt = 1;; attempt++) {
-        bool valid;
-        clear_code(search);
-        if (attempt > 1) {
-            memory_begin(memory);
-            memory_refresh(memory);
-        }
-        memory_set_work(memory, work);
-        *wanted = false;
-        pst_error *error = code_validate(search->python, address, &valid);
-        if (error || !valid)
+        bool stays;
+        pst_error *error = try_decode(search, head, work, wanted, &stays);
+        bool is_good = !error && stays && !search->code.errors.first;
+        if (!is_live(search) || is_good || attempt == MAX_ATTEMPTS) {
+            *wanted = *wanted && stays;
             return error;
-        decode(search, address, wanted);
-        search->work += work - memory_get_work_left(memory);
-        if (!search->code.errors.first || search->target->kind == PST_TARGET_CORE || attempt == MAX_ATTEMPTS)
+        }
+        pst_error_free(error);
+        if (!code_head_read(search->python, head->address, head) || !code_head_lives(search->python, head)) {
+            *wanted = false;
             return NULL;
+        }
+        memory_outdate(search->python->memory);
     }
 }
 
-/* 0: there is none any more. */
-static pst_addr next_address(struct pst_code_search *search)
+/* Of what only looks like a code object nobody wants to hear; of one that was asked for, or that a frame ran, yes. */
+static void note_absence(struct pst_code_search *search, pst_addr address, pst_error *error)
 {
-    pst_addr address;
-    size_t type;
-    if (search->which != PST_CODE_ALL)
-        return search->next_address < search->address_count ? search->addresses[search->next_address++] : 0;
-    return object_scan_next(&search->scan, &address, &type) ? address : 0;
+    if (search->which == PST_CODE_ALL) {
+        pst_error_free(error);
+        return;
+    }
+    if (!error)
+        error = error_new(PST_ERROR_CORRUPT, "there is no living code object");
+    error_list_add(&search->errors, error_in(error, "0x%llx", (unsigned long long)address));
 }
 
 pst_error *pst_code_search_next(pst_code_search *search, const pst_code **code)
 {
-    pst_addr address;
     uint64_t work;
     *code = NULL;
-    while (begin_work(search, &work) && (address = next_address(search))) {
-        bool wanted;
-        memory_trim(search->python->memory, OBJECT_SCAN_CACHE_PAGES);
-        pst_error *error = decode_living(search, address, work, &wanted);
+    while (begin_work(search, &work) && (search->next_head < search->head_count || fill_batch(search))) {
+        struct code_head *head = &search->heads[search->next_head++];
+        bool wanted, is_one;
+        pst_error *error = decode_living(search, head, work, &wanted);
         if (!error && wanted) {
             *code = &search->code;
             return NULL;
         }
-        /* Of what only looks like a code object nobody wants to hear; of one that was asked for, yes. */
-        if (search->which == PST_CODE_AT && (error || !search->code.address)) {
-            if (!error)
-                error = error_new(PST_ERROR_CORRUPT, "there is no living code object");
-            error_list_add(&search->errors, error_in(error, "0x%llx", (unsigned long long)address));
-        } else {
-            pst_error_free(error);
-        }
+        is_one = !error && search->code.address;   /* but it is not wanted */
+        if (!is_one)
+            note_absence(search, head->address, error);
     }
     return NULL;
 }

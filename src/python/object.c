@@ -44,31 +44,37 @@ pst_error *object_expect(const struct python *python, pst_addr object, uint64_t 
     return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx is no %s", (unsigned long long)object, wanted);
 }
 
+/* 1 for a field that is not in the head: a layout file may say so. */
+static uint64_t head_number(const struct python *python, const uint8_t *head, enum field field, size_t size)
+{
+    int32_t offset = python->layout.places[field].offset;
+    if (offset < 0 || (size_t)offset + size > OBJECT_HEAD_SIZE)
+        return 1;
+    return bytes_unsigned(head + offset, size);
+}
+
 /*
  * A reference count that a living object can have. In the place of a dead one's, allocators keep the address of the
  * next free block, or nothing. Include/object.h and, since 3.14, Include/refcount.h: the count has 32 bits, with an
  * overflow (never used) and flags above them.
  */
+bool object_head_lives(const struct python *python, const uint8_t *head)
+{
+    enum { COUNT_BITS = 32, SHARED_FLAG_BITS = 2 };
+    if (has(python, F(PyObject_ob_ref_local)))
+        return head_number(python, head, F(PyObject_ob_ref_local), 4) ||
+               (int64_t)head_number(python, head, F(PyObject_ob_ref_shared), 8) >> SHARED_FLAG_BITS > 0;
+    uint64_t count = head_number(python, head, F(PyObject_ob_refcnt), 8), low = (uint32_t)count;
+    uint64_t high = count >> COUNT_BITS;
+    return low && (python_minor_version(python) >= 314 ? (high & 0xffff) == 0 : high == 0);
+}
+
 pst_error *object_lives(const struct python *python, pst_addr object, bool *lives)
 {
-    enum { COUNT_BITS = 32 };
-    uint8_t bytes[8];
-    pst_addr place;
-    if (has(python, F(PyObject_ob_ref_local))) {
-        uint64_t local;
-        int64_t shared;
-        TRY(field_unsigned(python, object, F(PyObject_ob_ref_local), &local));
-        TRY(field_signed(python, object, F(PyObject_ob_ref_shared), &shared));
-        *lives = local || shared >> 2 > 0; /* the two lowest bits are no part of the count */
-        return NULL;
-    }
-    TRY(field_place(python, object, F(PyObject_ob_refcnt), &place));
-    TRY(memory_read(python->memory, place, bytes, sizeof bytes));
-    uint64_t count = bytes_unsigned(bytes, sizeof bytes), low = (uint32_t)count, high = count >> COUNT_BITS;
-    if (python_minor_version(python) >= 314)
-        *lives = low && (high & 0xffff) == 0;
-    else
-        *lives = low && high == 0;
+    uint8_t head[OBJECT_HEAD_SIZE] = {0};
+    uint64_t size = size_of(python, F(sizeof_PyObject));
+    TRY(memory_read(python->memory, object, head, size < sizeof head ? size : sizeof head));
+    *lives = object_head_lives(python, head);
     return NULL;
 }
 

@@ -16,7 +16,10 @@ enum {
 };
 
 MUST_USE pst_error *object_get_type(const struct python *python, pst_addr object, pst_addr *type);
-/* Whether its reference count is one that a living object can have. */
+enum { OBJECT_HEAD_SIZE = 48 }; /* bytes; no PyObject is larger: trace-refs, free-threaded */
+
+/* Whether its reference count is one that a living object can have; `head` are its first OBJECT_HEAD_SIZE bytes. */
+bool object_head_lives(const struct python *python, const uint8_t *head);
 MUST_USE pst_error *object_lives(const struct python *python, pst_addr object, bool *lives);
 MUST_USE pst_error *type_get_flags(const struct python *python, pst_addr type, uint64_t *flags);
 /* tp_name as it stands in memory ("code", "collections.deque"), cut at `size` bytes and NUL-terminated. */

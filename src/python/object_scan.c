@@ -160,3 +160,15 @@ bool object_scan_next(struct object_scan *scan, pst_addr *object, size_t *type)
     } while (next_piece(scan));
     return false;
 }
+
+bool object_scan_copy(struct object_scan *scan, pst_addr object, uint8_t *bytes, size_t size)
+{
+    if (object >= scan->piece_start && object - scan->piece_start <= scan->piece_size &&
+        size <= scan->piece_size - (object - scan->piece_start)) {
+        memcpy(bytes, scan->piece + (object - scan->piece_start), size);
+        return true;
+    }
+    size_t got;
+    memory_read_range(scan->python->memory, object, bytes, size, &got);
+    return got == size;
+}

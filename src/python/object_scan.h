@@ -34,6 +34,8 @@ MUST_USE pst_error *object_scan_start(struct object_scan *scan, const struct pyt
                                       size_t type_count, struct error_list *errors);
 /* The next candidate and which of the types it has; false: the end. In order of address. */
 bool object_scan_next(struct object_scan *scan, pst_addr *object, size_t *type);
+/* The memory at a candidate, as it was when it was found; false: not all of it can be read. */
+bool object_scan_copy(struct object_scan *scan, pst_addr object, uint8_t *bytes, size_t size);
 void object_scan_free(struct object_scan *scan);
 
 #endif

@@ -236,8 +236,8 @@ static pst_error *read_tuple(const struct python *python, struct arena *arena, s
     return NULL;
 }
 
-/* Objects/setobject.c: a table of mask + 1 entries; free ones have no key. That of a deleted item has the hash -1, which
- * no object has. */
+/* Objects/setobject.c: a table of mask + 1 entries; free ones have no key. That of a deleted item has the hash -1,
+ * which no object has. */
 static pst_error *read_set(const struct python *python, struct arena *arena, struct value *value)
 {
     uint64_t mask, used, entry_size = size_of(python, F(sizeof_setentry));

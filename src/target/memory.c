@@ -441,14 +441,19 @@ uint64_t memory_get_work_left(const struct memory *memory)
     return memory->work_left;
 }
 
+void memory_outdate(struct memory *memory)
+{
+    forget_windows(memory);
+    memory->ahead_low = memory->ahead_high = 0;
+    memory->generation++;
+}
+
 /* In the order in which the pages came: what was read together or one after the other still lies together,
  * here and there, and a sort would lengthen the pause. */
 void memory_refresh(struct memory *memory)
 {
-    forget_windows(memory);
+    memory_outdate(memory);
     memory->work_left = MEMORY_MAX_WORK;
-    memory->ahead_low = memory->ahead_high = 0;
-    memory->generation++;
     struct memory_page *batch[MAX_CHUNK_PAGES];
     struct memory_page **pages = malloc(memory->page_count * sizeof(struct memory_page *) + 1);
     size_t count = 0;

@@ -77,6 +77,9 @@ void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t co
  * old it is. */
 void memory_begin(struct memory *memory);
 
+/* All that the cache holds counts as outdated: what is read from here on is not older than this moment. */
+void memory_outdate(struct memory *memory);
+
 /* How much may be read from here on until the next memory_begin() or memory_refresh(): in reads, as MEMORY_MAX_WORK
  * counts them. For many small things, each of which may be a lie. */
 void memory_set_work(struct memory *memory, uint64_t work);

@@ -180,8 +180,8 @@ static void test_random_bytes(void **state)
         if (size && rand() % 2)
             bytes[0] |= 0x80;
         struct arena arena = {0};
-        struct linetable table =
-            make_table((enum linetable_format)(round % (LINETABLE_LOCATIONS + 1)), bytes, size, rand() % 100, code_size);
+        enum linetable_format format = (enum linetable_format)(round % (LINETABLE_LOCATIONS + 1));
+        struct linetable table = make_table(format, bytes, size, rand() % 100, code_size);
         const pst_line_range *lines;
         const pst_position *positions;
         const pst_exception_range *ranges;

@@ -188,14 +188,30 @@ static pst_error *list_values(struct code_reader *reader, pst_addr values, uint6
     return NULL;
 }
 
+/* Of several interpreters it is not known whose code object it is. */
+static pst_error *check_index(const struct python *python, pst_addr interpreter, size_t index, uint64_t user_count)
+{
+    pst_addr head, next;
+    if (!interpreter)
+        return NULL;
+    TRY(interpreter_get_head(python, &head));
+    TRY(field_address(python, interpreter, F(PyInterpreterState_next), &next));
+    if (head != interpreter || next)
+        return NULL;
+    return error_new(PST_ERROR_CORRUPT, "there is a value for index %zu, but only %llu were given out", index,
+                     (unsigned long long)user_count);
+}
+
 static pst_error *find_freefuncs(struct code_reader *reader, pst_addr interpreter, pst_code_extra *extras)
 {
     const struct python *python = reader->python;
     struct code_extra_users users;
     TRY(code_extra_find_users(python, interpreter, &users));
     for (size_t i = 0; i < reader->code->extra_count; i++) {
-        if (extras[i].index >= users.count)
+        if (extras[i].index >= users.count) {
+            TRY(check_index(python, interpreter, extras[i].index, users.count));
             continue;
+        }
         TRY(pointer_at(python, users.freefuncs, extras[i].index, &extras[i].freefunc));
         if (extras[i].freefunc)
             extras[i].symbol = symbolize(python->target, extras[i].freefunc);

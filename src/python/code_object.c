@@ -298,7 +298,7 @@ static pst_error *read_constant(struct code_reader *reader, pst_addr object, str
     TRY(value_read(reader->python, reader->arena, object, &value));
     if (value.kind == VALUE_CODE) {
         constant->code = object;
-        return NULL;
+        return object == reader->code->address ? error_new(PST_ERROR_CORRUPT, "it is the code object itself") : NULL;
     }
     scratch->size = 0;
     TRY(repr_add_value(reader->python, reader->arena, &value, scratch));
@@ -369,4 +369,5 @@ void code_read_body(struct code_reader *reader)
     read_constants(reader);
     read_lines(reader);
     code_add_error(reader, read_exceptions(reader), "PyCodeObject.co_exceptiontable");
+    code_add_error(reader, bytecode_check(reader), "PyCodeObject.co_code");
 }

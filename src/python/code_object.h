@@ -99,6 +99,11 @@ void code_read_body(struct code_reader *reader);
 /* Fills `adaptive` and `bytecode`: undoes specialisation, instrumentation and executors. */
 MUST_USE pst_error *bytecode_read(struct code_reader *reader);
 
+/* ---- bytecode_check.c -------------------------------------------------------------------------------------- */
+
+/* That the bytecode can be sound beside everything else that was read; last of all. */
+MUST_USE pst_error *bytecode_check(const struct code_reader *reader);
+
 /* ---- code_table.c: pure functions over bytes ----------------------------------------------------------- */
 
 /* co_lines() and co_positions() of a line table; the arrays are the arena's. An error: the table is not sound; what

@@ -297,11 +297,10 @@ static pst_error *decode_living(struct pst_code_search *search, struct code_head
             *wanted = *wanted && stays;
             return error;
         }
+        *wanted = false;
+        if (!code_head_read(search->python, head->address, head) || !code_head_lives(search->python, head))
+            return error;
         pst_error_free(error);
-        if (!code_head_read(search->python, head->address, head) || !code_head_lives(search->python, head)) {
-            *wanted = false;
-            return NULL;
-        }
         memory_outdate(search->python->memory);
     }
 }

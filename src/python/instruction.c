@@ -4,16 +4,14 @@
  */
 #include "base/text.h"
 #include "python/code_object.h"
+#include "python/step.h"
 #include "python/repr.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    CODE_UNIT_SIZE = 2,
-    MAX_ARGUMENT_BITS = 40, /* no interpreter takes in more than three EXTENDED_ARGs */
-};
+enum { CODE_UNIT_SIZE = 2 };
 
 struct listing {
     struct code_reader *reader;
@@ -25,14 +23,6 @@ struct listing {
     uint8_t *is_label;          /* by offset, one more than the code has bytes */
     struct text scratch;
     pst_error *problem;         /* the first thing that was wrong */
-};
-
-/* One instruction of the walk. */
-struct step {
-    size_t offset, size;        /* with its caches */
-    uint8_t opcode;
-    bool has_arg;
-    int64_t arg;
 };
 
 static void note(struct listing *listing, pst_error *error)
@@ -58,83 +48,25 @@ static const char *name_opcode(struct listing *listing, uint8_t opcode)
 
 /* ---- the walk ------------------------------------------------------------------------------------------- */
 
-/* To 3.11 any opcode from HAVE_ARGUMENT on has one, even if there is no such opcode. */
-static bool has_argument(const struct listing *listing, uint8_t opcode)
+static struct step_reader walk(const struct listing *listing)
 {
-    const struct opcode *known = &listing->opcodes->opcodes[opcode];
-    return known->name ? known->operand != OPERAND_NONE
-                       : listing->version < 312 && opcode >= listing->opcodes->have_argument;
-}
-
-/* 3.11+: an oparg is an int of C's, and wraps as one. */
-static int64_t extend(const struct listing *listing, int64_t arg)
-{
-    if (listing->version >= 311)
-        return (int32_t)((uint64_t)arg << 8);
-    return listing->version < 300 ? arg << 16 : arg << 8;
-}
-
-/* The instruction at `offset`; *extended is what EXTENDED_ARGs have gathered. false: it is cut off or has no end. */
-static bool read_step(const struct listing *listing, size_t offset, int64_t *extended, struct step *step)
-{
-    pst_bytes bytes = listing->code->bytecode;
-    *step = (struct step){.offset = offset, .opcode = bytes.data[offset], .size = CODE_UNIT_SIZE};
-    step->has_arg = has_argument(listing, step->opcode);
-    if (listing->version < 300)
-        step->size = step->has_arg ? 3 : 1;
-    else
-        step->size += (size_t)listing->opcodes->opcodes[step->opcode].cache_count * CODE_UNIT_SIZE;
-    if (step->size > bytes.size - offset)
-        return false;
-    if (step->has_arg) {
-        int64_t low = bytes.data[offset + 1];
-        if (listing->version < 300)
-            step->arg = low + (bytes.data[offset + 2] << 8) + *extended;
-        else
-            step->arg = low | *extended;
-        *extended = 0;
-        if (step->opcode == listing->opcodes->extended_arg)
-            *extended = extend(listing, step->arg);
-    } else if (listing->version >= 310) {
-        *extended = 0;
-    }
-    return *extended >> MAX_ARGUMENT_BITS == 0 || *extended < 0;
+    return (struct step_reader){.opcodes = listing->opcodes, .bytes = listing->code->bytecode};
 }
 
 /* How many there are, as far as they can be told apart. */
 static size_t count_instructions(struct listing *listing)
 {
     size_t count = 0;
-    int64_t extended = 0;
+    struct step_reader reader = walk(listing);
     struct step step;
-    for (size_t offset = 0; offset < listing->code->bytecode.size; offset += step.size, count++) {
-        if (!read_step(listing, offset, &extended, &step)) {
-            note(listing, error_new(PST_ERROR_CORRUPT, "the instruction at offset %zu is cut off", offset));
-            break;
-        }
-    }
+    while (step_next(&reader, &step))
+        count++;
+    if (reader.is_cut)
+        note(listing, error_new(PST_ERROR_CORRUPT, "the instruction at offset %zu is cut off", reader.offset));
     return count;
 }
 
 /* ---- jumps and labels ----------------------------------------------------------------------------------- */
-
-static bool is_jump(uint8_t operand)
-{
-    return operand == OPERAND_JUMP_ABSOLUTE || operand == OPERAND_JUMP_FORWARD || operand == OPERAND_JUMP_BACKWARD ||
-           operand == OPERAND_JUMP_BACKWARD_FROM;
-}
-
-/* Where a jump with this argument goes, be it in the code or not. */
-static int64_t find_target(const struct listing *listing, const struct step *step, int64_t arg)
-{
-    int64_t unit = listing->version >= 310 ? CODE_UNIT_SIZE : 1;
-    int64_t next = (int64_t)(step->offset + step->size);
-    switch (listing->opcodes->opcodes[step->opcode].operand) {
-    case OPERAND_JUMP_ABSOLUTE: return arg * unit;
-    case OPERAND_JUMP_FORWARD: return next + arg * unit;
-    default: return next - arg * unit;
-    }
-}
 
 static void mark_label(struct listing *listing, int64_t offset)
 {
@@ -144,14 +76,16 @@ static void mark_label(struct listing *listing, int64_t offset)
 
 static void mark_jump(struct listing *listing, const struct step *step, pst_instruction *instruction)
 {
-    int64_t target = find_target(listing, step, step->arg);
+    int64_t target = step_find_target(listing->opcodes, step, step->arg);
     if (target >= 0 && (uint64_t)target < listing->code->bytecode.size)
         instruction->jump_target = (int)target;
     else
         note(listing, error_new(PST_ERROR_CORRUPT, "the jump at offset %zu goes to %lld", step->offset,
                                 (long long)target));
     /* 2.7's findlabels() knows no EXTENDED_ARG. */
-    mark_label(listing, listing->version < 300 ? find_target(listing, step, step->arg & 0xffff) : target);
+    if (listing->version < 300)
+        target = step_find_target(listing->opcodes, step, step->arg & 0xffff);
+    mark_label(listing, target);
 }
 
 static void mark_exceptions(struct listing *listing)
@@ -303,7 +237,7 @@ static pst_text show_constant(struct listing *listing, int64_t index)
 static pst_text show_jump(struct listing *listing, const struct step *step)
 {
     uint8_t operand = listing->opcodes->opcodes[step->opcode].operand;
-    int64_t target = find_target(listing, step, step->arg);
+    int64_t target = step_find_target(listing->opcodes, step, step->arg);
     int label = listing->version >= 313 ? find_label(listing->code, target) : 0;
     const char *pattern = opcodes_get_text(listing->opcodes, operand, 0);
     /* In 2.7 an EXTENDED_ARG has made a long of it. */
@@ -445,31 +379,24 @@ static void fill(struct listing *listing, const struct step *step, pst_instructi
         .backoff = -1,
     };
     read_adaptive(listing, step, instruction);
-    if (step->has_arg && is_jump(known->operand))
+    if (step_is_jump(listing->opcodes, step))
         mark_jump(listing, step, instruction);
 }
 
 static pst_error *list_all(struct listing *listing)
 {
     struct pst_code *code = listing->code;
-    int64_t extended = 0;
+    struct step_reader reader = walk(listing);
     struct step step;
-    size_t offset = 0;
-    for (size_t i = 0; i < listing->count; i++, offset += step.size) {
-        if (!read_step(listing, offset, &extended, &step))
-            break;
+    for (size_t i = 0; i < listing->count && step_next(&reader, &step); i++)
         fill(listing, &step, &listing->items[i]);
-    }
     mark_exceptions(listing);
     if (listing->version >= 313)
         TRY(number_labels(listing));
-    offset = 0;
-    extended = 0;
-    for (size_t i = 0; i < listing->count; i++, offset += step.size) {
-        if (!read_step(listing, offset, &extended, &step))
-            break;
-        listing->items[i].is_jump_target = listing->is_label[offset];
-        listing->items[i].label = find_label(code, (int64_t)offset);
+    reader = walk(listing);
+    for (size_t i = 0; i < listing->count && step_next(&reader, &step); i++) {
+        listing->items[i].is_jump_target = listing->is_label[step.offset];
+        listing->items[i].label = find_label(code, (int64_t)step.offset);
         if (step.has_arg)
             listing->items[i].argrepr = show_argument(listing, &step);
     }

@@ -15,6 +15,7 @@ struct characters {
     unsigned unit;      /* bytes of one: 1, 2, 4 */
     bool is_bytes;      /* UTF-8 or anything else, not Latin-1 */
     bool is_utf16;      /* 2.7 with two-byte Py_UNICODE: pairs of surrogates are one character */
+    bool is_ascii;      /* 3.3+: all of it, it says */
 };
 
 static pst_error *corrupt_string(pst_addr object, const char *what, uint64_t value)
@@ -59,6 +60,7 @@ static pst_error *find_unicode(const struct python *python, pst_addr object, str
     if (kind != 1 && kind != 2 && kind != 4)
         return corrupt_string(object, "the impossible kind", kind);
     characters->unit = (unsigned)kind;
+    characters->is_ascii = ascii;
     if (!compact)
         return field_address(python, object, F(PyUnicodeObject_data), &characters->address);
     characters->address =
@@ -193,6 +195,27 @@ static bool is_ascii(const uint8_t *bytes, size_t size)
     return all < 0x80;
 }
 
+/* Every string and bytes object ends with a NUL that does not count, so that a wrong length stands out. `bytes` has
+ * room for it. */
+static pst_error *read_characters(const struct python *python, pst_addr object, const struct characters *characters,
+                                  uint8_t *bytes)
+{
+    size_t size = characters->count * characters->unit;
+    TRY(memory_read(python->memory, characters->address, bytes, size + characters->unit));
+    if (bytes_unsigned(bytes + size, characters->unit) != 0)
+        return corrupt_string(object, "no end after its length of", characters->count);
+    return NULL;
+}
+
+/* state.ascii with characters that are none is a lie. That a str has a wider kind than it needs is not: some extension
+ * modules make such ones. */
+static pst_error *check_ascii(pst_addr object, const struct characters *characters, const uint8_t *bytes)
+{
+    if (!characters->is_ascii || (characters->unit == 1 && is_ascii(bytes, characters->count)))
+        return NULL;
+    return corrupt_string(object, "characters that contradict state.ascii", characters->is_ascii);
+}
+
 pst_error *string_read(const struct python *python, struct arena *arena, pst_addr object, pst_text *text)
 {
     struct characters characters;
@@ -204,10 +227,11 @@ pst_error *string_read(const struct python *python, struct arena *arena, pst_add
 
     TRY(check_end(python, &characters));
     size_t size = characters.count * characters.unit;
-    uint8_t *bytes = arena_alloc(arena, size + 1);
+    uint8_t *bytes = arena_alloc(arena, size + characters.unit);
     if (!bytes)
         return error_no_memory();
-    TRY(memory_read(python->memory, characters.address, bytes, size));
+    TRY(read_characters(python, object, &characters, bytes));
+    TRY(check_ascii(object, &characters, bytes));
     if (characters.unit == 1 && is_ascii(bytes, size)) {
         *text = (pst_text){(char *)bytes, size};
         return NULL;
@@ -264,7 +288,7 @@ pst_error *bytes_read(const struct python *python, struct arena *arena, pst_addr
     uint8_t *copy = arena_alloc(arena, characters.count + 1);
     if (!copy)
         return error_no_memory();
-    TRY(memory_read(python->memory, characters.address, copy, characters.count));
+    TRY(read_characters(python, object, &characters, copy));
     *bytes = copy;
     *size = characters.count;
     return NULL;

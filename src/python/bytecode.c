@@ -172,6 +172,14 @@ static pst_error *read_adaptive(struct code_reader *reader)
     return NULL;
 }
 
+bool bytecode_is_blank(const struct pst_code *code)
+{
+    for (size_t i = 0; i < code->bytecode.size; i++)
+        if (code->bytecode.data[i])
+            return false;
+    return true;
+}
+
 pst_error *bytecode_read(struct code_reader *reader)
 {
     if (has(reader->python, F(PyCodeObject_co_code_adaptive)))

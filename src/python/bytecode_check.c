@@ -156,8 +156,8 @@ static pst_error *check_all(struct check *check)
 
 pst_error *bytecode_check(const struct code_reader *reader)
 {
-    if (!reader->code->bytecode.data)
-        return NULL; /* which is said already */
+    if (!reader->code->bytecode.data || bytecode_is_blank(reader->code))
+        return NULL; /* which is said already; nothing runs it */
     struct check check = {.reader = reader, .code = reader->code};
     check.is_start = calloc(reader->code->bytecode.size + 1, 1);
     pst_error *error = check.is_start ? check_all(&check) : error_no_memory();

@@ -336,6 +336,7 @@ static void read_lines(struct code_reader *reader)
 {
     struct pst_code *code = reader->code;
     int version = python_minor_version(reader->python);
+    code->table.may_end_early = bytecode_is_blank(code);
     pst_error *error = code_read_line_table(reader->python, reader->arena, code->address, &code->table);
     if (!error)
         error = lines_list(&code->table, version >= 312, reader->arena, &code->lines, &code->line_count);

@@ -98,6 +98,9 @@ void code_read_body(struct code_reader *reader);
 
 /* Fills `adaptive` and `bytecode`: undoes specialisation, instrumentation and executors. */
 MUST_USE pst_error *bytecode_read(struct code_reader *reader);
+/* Nothing but zeros: what Cython gives code objects from 3.11 on, which are there for their names and lines and are
+ * never run. */
+bool bytecode_is_blank(const struct pst_code *code);
 
 /* ---- bytecode_check.c -------------------------------------------------------------------------------------- */
 

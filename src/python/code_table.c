@@ -20,10 +20,11 @@ static pst_error *unsound(const struct linetable *table, const struct linetable_
                      table->size, reader->end, table->code_size);
 }
 
-/* A sound table describes just the code, neither more nor less. An old one ends with the last line. */
+/* A compiler's table describes just the code, neither more nor less. An old one ends with the last line. */
 static bool is_complete(const struct linetable *table, const struct linetable_reader *reader)
 {
-    bool states_end = table->format == LINETABLE_310 || table->format == LINETABLE_LOCATIONS;
+    bool states_end =
+        (table->format == LINETABLE_310 || table->format == LINETABLE_LOCATIONS) && !table->may_end_early;
     return reader->finished && reader->at == table->size && (!states_end || reader->end == table->code_size);
 }
 

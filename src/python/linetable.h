@@ -27,6 +27,7 @@ struct linetable {
     size_t size;
     int firstlineno;
     int code_size; /* bytes of co_code: where the last entry of a co_lnotab ends */
+    bool may_end_early; /* it need not describe all of the code: see bytecode_is_blank() */
 };
 
 /* The instructions in [start, end), byte offsets into co_code, have this position. */

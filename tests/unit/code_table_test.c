@@ -11,7 +11,8 @@
 static struct linetable make_table(enum linetable_format format, const uint8_t *bytes, size_t size, int firstlineno,
                                    int code_size)
 {
-    return (struct linetable){format, bytes, size, firstlineno, code_size};
+    return (struct linetable){.format = format, .bytes = bytes, .size = size, .firstlineno = firstlineno,
+                              .code_size = code_size};
 }
 
 static void assert_range(pst_line_range range, int start, int end, int line)
@@ -100,6 +101,11 @@ static void test_table_of_another_size(void **state)
         assert_corrupt(lines_list(&table, false, &arena, &lines, &count));
         assert_corrupt(positions_list(&table, &arena, &positions, &count));
     }
+    struct linetable early = make_table(LINETABLE_LOCATIONS, locations, sizeof locations, 10, 20);
+    early.may_end_early = true;
+    assert_null(lines_list(&early, false, &arena, &lines, &count));
+    assert_null(positions_list(&early, &arena, &positions, &count));
+    assert_int_equal(count, 5);
     struct linetable cut = make_table(LINETABLE_LOCATIONS, locations, sizeof locations - 1, 10, 10);
     assert_corrupt(lines_list(&cut, false, &arena, &lines, &count));
     assert_int_equal(count, 3);

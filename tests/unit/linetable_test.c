@@ -102,7 +102,7 @@ static void test_positions(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct linetable table = {linetable_format_of(cases[i].major, cases[i].minor), cases[i].bytes,
-                                        cases[i].size, cases[i].firstlineno, cases[i].code_size};
+                                        cases[i].size, cases[i].firstlineno, cases[i].code_size, false};
         for (int offset = 0; offset < cases[i].code_size; offset += 2) {
             const pst_position *expected = &cases[i].positions[offset / 2];
             pst_position found;
@@ -121,7 +121,7 @@ static void test_positions(void **state)
 static void test_not_started(void **state)
 {
     (void)state;
-    const struct linetable table = {LINETABLE_LOCATIONS, table_313, sizeof table_313, 7, 96};
+    const struct linetable table = {LINETABLE_LOCATIONS, table_313, sizeof table_313, 7, 96, false};
     pst_position found;
     assert_true(linetable_find(&table, -1, &found));
     assert_int_equal(found.line, 7);
@@ -133,8 +133,8 @@ static void test_no_line(void **state)
 {
     (void)state;
     static const uint8_t old[] = {2, 1, 4, 128, 2, 1}, new[] = {0xf8 | 1, 0x80 | 13 << 3, 2};
-    const struct linetable tables[] = {{LINETABLE_310, old, sizeof old, 10, 8},
-                                       {LINETABLE_LOCATIONS, new, sizeof new, 10, 6}};
+    const struct linetable tables[] = {{LINETABLE_310, old, sizeof old, 10, 8, false},
+                                       {LINETABLE_LOCATIONS, new, sizeof new, 10, 6, false}};
     pst_position found;
     assert_true(linetable_find(&tables[0], 2, &found));
     assert_int_equal(found.line, -1);
@@ -153,7 +153,7 @@ static void test_hostile(void **state)
     (void)state;
     for (uint32_t value = 0; value < 1u << 24; value += 7) {
         const uint8_t bytes[] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16)};
-        const struct linetable table = {(enum linetable_format)(value % 4), bytes, sizeof bytes, 1, 100};
+        const struct linetable table = {(enum linetable_format)(value % 4), bytes, sizeof bytes, 1, 100, false};
         struct linetable_reader reader;
         struct line_range range;
         int end = 0, count = 0;
@@ -166,7 +166,7 @@ static void test_hostile(void **state)
         }
     }
     for (size_t size = 0; size < sizeof table_311; size++) {
-        const struct linetable table = {LINETABLE_LOCATIONS, table_311, size, 1, 90};
+        const struct linetable table = {LINETABLE_LOCATIONS, table_311, size, 1, 90, false};
         pst_position found;
         (void)linetable_find(&table, 80, &found);
     }
@@ -177,7 +177,7 @@ static void test_overflow(void **state)
 {
     (void)state;
     static const uint8_t bytes[] = {2, 127};
-    const struct linetable table = {LINETABLE_310, bytes, sizeof bytes, 2147483647, 2};
+    const struct linetable table = {LINETABLE_310, bytes, sizeof bytes, 2147483647, 2, false};
     pst_position found;
     assert_false(linetable_find(&table, 0, &found));
 }

@@ -396,6 +396,47 @@ PST_API int pst_code_addr2line(const pst_code *code, int offset);
 PST_API pst_position pst_code_addr2location(const pst_code *code, int offset);
 PST_API const pst_error *pst_code_get_errors(const pst_code *code);
 
+/* ---- export ----------------------------------------------------------------------------------------- */
+
+/* Code objects as .pyc files that the same version of Python imports: a file for each co_filename. */
+typedef struct pst_export pst_export;
+
+typedef enum pst_export_kind {
+    PST_EXPORT_MODULE,      /* the code object of a module's own body, which was still there: importing it runs it */
+    PST_EXPORT_FUNCTIONS,   /* a module made here, which defines functions and `__codes__`, and runs nothing else */
+    PST_EXPORT_PACKAGE,     /* the same of a package that has no code objects; other files are modules in it */
+} pst_export_kind;
+
+/* Of kind PST_EXPORT_FUNCTIONS, `__codes__` is a tuple of the code objects that are in no other exported one, by line;
+ * and functions are defined by their co_name that stood at the top level of their module and have no free variables,
+ * without defaults (those are values). Before 3.11 a code object does not say where it stood: a function that its
+ * module still has is taken, and any other if it is the only one of its name in the file. */
+typedef struct pst_export_file {
+    pst_export_kind kind;
+    pst_text filename;       /* co_filename; data == NULL: it could not be read */
+    pst_text module;         /* its name, as in sys.modules; data == NULL: none that is known */
+    bool is_package;         /* the module has a __path__ */
+    bool is_main;            /* it is __main__; `module` is what it would be imported as, or "__main__" */
+    pst_bytes pyc;           /* data == NULL: nothing could be exported; `errors` says why */
+    const pst_addr *codes;   /* what is in it, each once: as in `__codes__`, each followed by those in its co_consts */
+    size_t code_count;
+    const pst_error *errors; /* code objects that are not in it, and why */
+} pst_export_file;
+
+/* Searches for code objects and puts them in order; of `options`, head_only and with_instructions do not matter. The
+ * target and the snapshot must outlive it. */
+PST_API PST_MUST_USE pst_error *pst_export_open(pst_target *target, const pst_snapshot *snapshot,
+                                                const pst_code_options *options, pst_export **result);
+/* How many files there are, without those of kind PST_EXPORT_PACKAGE, which come last; fewer if the code objects of
+ * one die before it is made. */
+PST_API size_t pst_export_get_file_count(const pst_export *exported);
+/* The next file, borrowed until the next step; NULL when there is none any more. */
+PST_API PST_MUST_USE pst_error *pst_export_next(pst_export *exported, const pst_export_file **file);
+/* What could not be searched or found out; complete after the last step. */
+PST_API const pst_error *pst_export_get_errors(const pst_export *exported);
+PST_API uint64_t pst_export_get_scanned_size(const pst_export *exported);
+PST_API void pst_export_close(pst_export *exported);
+
 /* ---- files of the target --------------------------------------------------------------------------- */
 
 typedef enum pst_source_status {

@@ -1,6 +1,7 @@
 /* Which code objects go into which file. */
 #include "python/export.h"
 
+#include "python/object_scan.h"
 #include "python/python.h"
 #include "python/walk.h"
 
@@ -120,11 +121,16 @@ static void sort_codes(struct pst_export *exported)
     exported->code_count = count;
 }
 
-struct export_code *export_find_code(const struct pst_export *exported, pst_addr address)
+/* Among the first `count`. */
+static struct export_code *find_among(const struct pst_export *exported, size_t count, pst_addr address)
 {
     const struct export_code key = {.address = address};
-    return exported->code_count ? bsearch(&key, exported->codes, exported->code_count, sizeof key, compare_addresses)
-                                : NULL;
+    return count ? bsearch(&key, exported->codes, count, sizeof key, compare_addresses) : NULL;
+}
+
+struct export_code *export_find_code(const struct pst_export *exported, pst_addr address)
+{
+    return find_among(exported, exported->code_count, address);
 }
 
 static void copy_errors(struct error_list *list, const pst_error *error)
@@ -156,6 +162,82 @@ static pst_error *search(struct pst_export *exported, const pst_snapshot *snapsh
     copy_errors(&exported->errors, pst_code_search_get_errors(search));
     exported->scanned_size = pst_code_search_get_scanned_size(search);
     pst_code_search_close(search);
+    return error;
+}
+
+/* ---- those in them ------------------------------------------------------------------------------------- */
+
+uint64_t export_get_work(const struct pst_export *exported)
+{
+    uint64_t most = MEMORY_MAX_WORK + exported->scanned_size;
+    uint64_t left = exported->work < most ? most - exported->work : 0;
+    return left < EXPORT_MAX_CODE_WORK ? left : EXPORT_MAX_CODE_WORK;
+}
+
+/* What is wrong with it is met again when it is written, with the one that it is in. */
+static pst_error *read_inner(struct pst_export *exported, struct arena *arena, pst_addr address)
+{
+    struct memory *memory = exported->python->memory;
+    struct pst_code code = {0};
+    struct code_reader reader = {exported->python, exported->opcodes, arena, &code};
+    uint64_t work = export_get_work(exported);
+    bool is_valid;
+    memory_trim(memory, OBJECT_SCAN_CACHE_PAGES);
+    memory_set_work(memory, work);
+    pst_error *error = code_validate(exported->python, address, &is_valid);
+    bool is_code = !error && is_valid;
+    pst_error_free(error);
+    if (is_code) {
+        code_read_head(&reader, address);
+        code_read_body(&reader);
+    }
+    error = is_code ? add_code(exported, &code) : NULL;
+    exported->work += work - memory_get_work_left(memory);
+    error_list_free(&code.errors);
+    arena_reset(arena);
+    return error;
+}
+
+static int compare_pointers(const void *a, const void *b)
+{
+    pst_addr one = *(const pst_addr *)a, other = *(const pst_addr *)b;
+    return (one > other) - (one < other);
+}
+
+/* Those in inner[first] and after it that are not known yet. */
+static pst_error *read_level(struct pst_export *exported, struct arena *arena, size_t first)
+{
+    size_t known = exported->code_count, count = exported->inner_count - first;
+    pst_addr *addresses = malloc(count * sizeof *addresses + 1);
+    if (!addresses)
+        return error_no_memory();
+    memcpy(addresses, exported->inner + first, count * sizeof *addresses);
+    qsort(addresses, count, sizeof *addresses, compare_pointers);
+    pst_error *error = NULL;
+    for (size_t i = 0; i < count && !error; i++) {
+        bool is_known = (i && addresses[i] == addresses[i - 1]) || find_among(exported, known, addresses[i]);
+        if (!is_known && export_get_work(exported))
+            error = read_inner(exported, arena, addresses[i]);
+    }
+    free(addresses);
+    return error;
+}
+
+/* A method on a stack is in its class's code object, which may be on none, and that in the module's: what is in what
+ * can't be told without those between. */
+static pst_error *read_nested(struct pst_export *exported)
+{
+    struct arena arena = {0};
+    pst_error *error = NULL;
+    size_t first = 0;
+    memory_begin(exported->python->memory);
+    for (int depth = 0; depth < MARSHAL_MAX_DEPTH && first < exported->inner_count && !error; depth++) {
+        size_t next = exported->inner_count;
+        error = read_level(exported, &arena, first);
+        sort_codes(exported);
+        first = next;
+    }
+    arena_free(&arena);
     return error;
 }
 
@@ -230,6 +312,39 @@ static pst_error *read_modules(struct pst_export *exported, const pst_snapshot *
     return modules_sort(&exported->modules);
 }
 
+/* The packages around a module. */
+static void add_packages(struct pst_export *exported, const struct module *module)
+{
+    for (size_t size = 1; size < module->name.size; size++) {
+        struct module *package = module->name.data[size] == '.'
+                                     ? modules_find_name(&exported->modules, (pst_text){module->name.data, size})
+                                     : NULL;
+        if (!package || !package->is_package || package->is_exported)
+            continue;
+        package->is_exported = true;
+        exported->packages[exported->package_count++] = package;
+    }
+}
+
+/* Without its package there is no importing a module. */
+static pst_error *find_packages(struct pst_export *exported)
+{
+    exported->packages = calloc(exported->modules.count + 1, sizeof *exported->packages);
+    if (!exported->packages)
+        return error_no_memory();
+    for (int pass = 1; pass <= 2; pass++) {
+        for (size_t i = 0; i < exported->group_count; i++) {
+            const struct export_code *first = &exported->codes[exported->roots[exported->groups[i].first]];
+            struct module *module = modules_find(&exported->modules, first->filename);
+            if (module && pass == 1)
+                module->is_exported = true;
+            else if (module)
+                add_packages(exported, module);
+        }
+    }
+    return NULL;
+}
+
 static pst_error *start(struct pst_export *exported, const pst_snapshot *snapshot, const pst_code_options *options)
 {
     const struct layout *layout = &exported->python->layout;
@@ -242,6 +357,10 @@ static pst_error *start(struct pst_export *exported, const pst_snapshot *snapsho
         return error;
     error_list_add(&exported->errors, error);
     sort_codes(exported);
+    error = error ? NULL : read_nested(exported);
+    if (error && pst_error_get_code(error) != PST_ERROR_LIMIT)
+        return error;
+    error_list_add(&exported->errors, error);
     mark_nested(exported);
     TRY(group_roots(exported));
     memory_begin(exported->python->memory);
@@ -249,7 +368,8 @@ static pst_error *start(struct pst_export *exported, const pst_snapshot *snapsho
     error = pyc_find_magic(exported->python, exported->opcodes,
                            snapshot->interpreter_count ? snapshot->interpreters[0].address : 0, exported->magic);
     error_list_add(&exported->errors, error);
-    return read_modules(exported, snapshot);
+    TRY(read_modules(exported, snapshot));
+    return find_packages(exported);
 }
 
 /* ---- the interface ------------------------------------------------------------------------------------- */
@@ -294,14 +414,19 @@ size_t pst_export_get_file_count(const pst_export *exported)
 pst_error *pst_export_next(pst_export *exported, const pst_export_file **file)
 {
     *file = NULL;
-    if (exported->next_group == exported->group_count) {
-        if (exported->next_group++ == exported->group_count)
+    while (exported->next_group < exported->group_count) {
+        TRY(export_make_file(exported, &exported->groups[exported->next_group++]));
+        if (exported->next_group == exported->group_count)
             report_lost(exported);
-        return NULL;
+        if (exported->file.pyc.data || exported->file.errors) {
+            *file = &exported->file;
+            return NULL;
+        }
+        /* Else all that belonged there died since it was found, or is in others. */
     }
-    if (exported->next_group > exported->group_count)
+    if (exported->next_package == exported->package_count)
         return NULL;
-    TRY(export_make_file(exported, &exported->groups[exported->next_group++]));
+    TRY(export_make_package(exported, exported->packages[exported->next_package++]));
     *file = &exported->file;
     return NULL;
 }
@@ -329,5 +454,6 @@ void pst_export_close(pst_export *exported)
     free(exported->inner);
     free(exported->roots);
     free(exported->groups);
+    free(exported->packages);
     free(exported);
 }

@@ -45,6 +45,8 @@ struct pst_export {
     size_t root_count;
     struct export_group *groups;
     size_t group_count, next_group;
+    const struct module **packages;   /* those without code objects that others are in */
+    size_t package_count, next_package;
     struct modules modules;
     uint64_t scanned_size;
     uint64_t work;               /* reads so far */
@@ -58,11 +60,14 @@ struct pst_export {
 
 /* The one at `address`, or NULL. */
 struct export_code *export_find_code(const struct pst_export *exported, pst_addr address);
+/* How much may be read for one code object; 0: the whole took all that it may. */
+uint64_t export_get_work(const struct pst_export *exported);
 
 /* ---- export_file.c ------------------------------------------------------------------------------------- */
 
 /* Makes exported->file of a group. */
 MUST_USE pst_error *export_make_file(struct pst_export *exported, const struct export_group *group);
+MUST_USE pst_error *export_make_package(struct pst_export *exported, const struct module *package);
 void export_clear_file(struct pst_export *exported);
 
 #endif

@@ -48,12 +48,11 @@ static pst_error *write_code(struct file_maker *maker, pst_addr address, bool *g
     pst_error *error = NULL;
     for (int attempt = 1; attempt <= EXPORT_MAX_ATTEMPTS; attempt++) {
         bool is_valid;
-        uint64_t most = MEMORY_MAX_WORK + exported->scanned_size;
-        if (exported->work >= most)
+        uint64_t work = export_get_work(exported);
+        pst_error_free(error);
+        if (!work)
             return error_new(PST_ERROR_LIMIT, "stopped after %llu reads: what is in this memory can't be code objects",
                              (unsigned long long)exported->work);
-        uint64_t work = most - exported->work < EXPORT_MAX_CODE_WORK ? most - exported->work : EXPORT_MAX_CODE_WORK;
-        pst_error_free(error);
         if (attempt > 1) {
             memory_begin(memory);
             memory_refresh(memory);
@@ -262,5 +261,26 @@ pst_error *export_make_file(struct pst_export *exported, const struct export_gro
     text_free(&maker.codes);
     lookup_free(&maker.functions);
     free(maker.roots);
+    return error;
+}
+
+pst_error *export_make_package(struct pst_export *exported, const struct module *package)
+{
+    const struct pyc_module module = {.filename = package->file};
+    struct text codes = {0};
+    pst_export_file *file = &exported->file;
+    export_clear_file(exported);
+    marshal_start(&exported->marshal, exported->python, exported->opcodes, &codes);
+    pyc_add_head(exported->python, exported->magic, &exported->bytes);
+    pst_error *error = pyc_add_module(&exported->marshal, &module, &exported->bytes);
+    exported->marshal.bytes = NULL;
+    text_free(&codes);
+    *file = (pst_export_file){
+        .kind = PST_EXPORT_PACKAGE,
+        .filename = package->file,
+        .module = package->name,
+        .is_package = true,
+        .pyc = {(const uint8_t *)exported->bytes.data, exported->bytes.size},
+    };
     return error;
 }

@@ -22,11 +22,12 @@ struct attribute_memo {
     size_t index;
 };
 
-/* The types of builtin objects as value.c knows them by now, in its order; 0: not known. */
+/* The types of builtin objects as value_type.c knows them by now, in its order; 0: not known. */
 enum { VALUE_TYPES = 16 };
 struct value_types {
-    bool complete;   /* all symbols were looked for */
+    bool complete;        /* all symbols were looked for */
     pst_addr types[VALUE_TYPES];
+    unsigned digit_size;  /* bytes of a digit of ints; 0: not known */
 };
 
 struct python {

@@ -55,6 +55,12 @@ void marshal_put_tuple(struct text *bytes, size_t count)
     marshal_put_int(bytes, (int64_t)count);
 }
 
+void marshal_put_text(const struct python *python, struct text *bytes, pst_text text)
+{
+    put(bytes, python_is_2(python) ? 's' : 'u');
+    put_sized(bytes, text.data, text.size);
+}
+
 void marshal_put_name(const struct python *python, struct text *bytes, const char *name)
 {
     size_t size = strlen(name);
@@ -350,7 +356,7 @@ static pst_error *add_names(struct marshal *marshal, pst_addr code)
 static pst_error *add_code_body(struct marshal *marshal, pst_addr code)
 {
     const struct python *python = marshal->python;
-    int64_t firstlineno;
+    int64_t firstlineno = 0;
     TRY(append(&marshal->codes, &marshal->code_count, &marshal->code_capacity, code));
     TRY(add_code_head(marshal, code, &firstlineno));
     TRY(add_member(marshal, code, F(PyCodeObject_co_consts), ROLE_VALUE));
@@ -457,7 +463,9 @@ void marshal_free(struct marshal *marshal)
 pst_error *marshal_add_code(struct marshal *marshal, pst_addr address)
 {
     size_t size = marshal->bytes->size, written_count = marshal->written_count, code_count = marshal->code_count;
-    pst_error *error = add_object(marshal, address, ROLE_VALUE);
+    pst_error *error = code_expect(marshal->python, address);
+    if (!error)
+        error = add_object(marshal, address, ROLE_VALUE);
     if (!error && marshal->bytes->failed)
         error = error_no_memory();
     if (error) {
@@ -467,4 +475,14 @@ pst_error *marshal_add_code(struct marshal *marshal, pst_addr address)
     }
     arena_reset(&marshal->values);
     return error;
+}
+
+pst_error *marshal_add_filename_of(struct marshal *marshal, pst_addr code)
+{
+    return add_member(marshal, code, F(PyCodeObject_co_filename), ROLE_NAME);
+}
+
+pst_error *marshal_add_name_of(struct marshal *marshal, pst_addr code)
+{
+    return add_member(marshal, code, F(PyCodeObject_co_name), ROLE_NAME);
 }

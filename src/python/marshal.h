@@ -45,10 +45,16 @@ void marshal_free(struct marshal *marshal);
  * form in marshal; nothing of it is left then. */
 MUST_USE pst_error *marshal_add_code(struct marshal *marshal, pst_addr address);
 
+/* The co_filename and the co_name of a code object. */
+MUST_USE pst_error *marshal_add_filename_of(struct marshal *marshal, pst_addr code);
+MUST_USE pst_error *marshal_add_name_of(struct marshal *marshal, pst_addr code);
+
 /* Parts of objects that are made here. They can't be referred to. */
 void marshal_put_int(struct text *bytes, int64_t value);               /* 32 bits, without a type */
 void marshal_put_bytes(struct text *bytes, const void *data, size_t size);   /* bytes; 2.7: str */
 void marshal_put_tuple(struct text *bytes, size_t count);              /* its items follow */
+/* A str; 2.7: the bytes of it. */
+void marshal_put_text(const struct python *python, struct text *bytes, pst_text text);
 /* An ASCII str, interned; 2.7: str. */
 void marshal_put_name(const struct python *python, struct text *bytes, const char *name);
 

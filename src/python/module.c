@@ -160,7 +160,7 @@ pst_error *modules_sort(struct modules *modules)
     return NULL;
 }
 
-static const struct module *find_by_file(const struct modules *modules, pst_text file)
+static struct module *find_by_file(const struct modules *modules, pst_text file)
 {
     size_t low = 0, high = modules->count;
     while (low < high) {
@@ -173,7 +173,7 @@ static const struct module *find_by_file(const struct modules *modules, pst_text
     return low < modules->count && compare_texts(modules->items[low].file, file) == 0 ? &modules->items[low] : NULL;
 }
 
-static const struct module *find_by_name(const struct modules *modules, pst_text name)
+struct module *modules_find_name(const struct modules *modules, pst_text name)
 {
     size_t low = 0, high = modules->count;
     while (low < high) {
@@ -186,17 +186,17 @@ static const struct module *find_by_name(const struct modules *modules, pst_text
     return low < modules->count && compare_texts(modules->by_name[low]->name, name) == 0 ? modules->by_name[low] : NULL;
 }
 
-const struct module *modules_find(const struct modules *modules, pst_text filename)
+struct module *modules_find(const struct modules *modules, pst_text filename)
 {
     static const char frozen[] = "<frozen ";
     size_t start = sizeof frozen - 1;
     if (!filename.data || !filename.size)
         return NULL;
-    const struct module *module = find_by_file(modules, filename);
+    struct module *module = find_by_file(modules, filename);
     if (module || filename.size <= start + 1 || memcmp(filename.data, frozen, start) != 0 ||
         filename.data[filename.size - 1] != '>')
         return module;
-    return find_by_name(modules, (pst_text){filename.data + start, filename.size - start - 1});
+    return modules_find_name(modules, (pst_text){filename.data + start, filename.size - start - 1});
 }
 
 /* ---- functions ----------------------------------------------------------------------------------------- */

@@ -13,12 +13,13 @@ struct module {
     bool is_package;   /* it has a __path__ */
     bool is_own_name;  /* the key is its __name__ too */
     bool is_main;
+    bool is_exported;  /* there is a file of it */
     pst_addr dict;
 };
 
 struct modules {
     struct module *items;           /* by file; the arena's */
-    const struct module **by_name;
+    struct module **by_name;
     size_t count, capacity;
     struct arena arena;
 };
@@ -29,7 +30,9 @@ MUST_USE pst_error *modules_add(struct modules *modules, const struct python *py
 /* After the last modules_add(). */
 MUST_USE pst_error *modules_sort(struct modules *modules);
 /* The one whose code says that it is from this file; NULL: none that is known. */
-const struct module *modules_find(const struct modules *modules, pst_text filename);
+struct module *modules_find(const struct modules *modules, pst_text filename);
+/* The one of this name; NULL: none. */
+struct module *modules_find_name(const struct modules *modules, pst_text name);
 /* The code objects of the functions in a module's own dict, to be asked for by their addresses. */
 MUST_USE pst_error *module_find_functions(const struct python *python, const struct module *module,
                                           struct lookup *functions);

@@ -7,7 +7,11 @@
 #include "base/text.h"
 #include "python/value.h"
 
-enum { REPR_MAX_SIZE = 64 << 20 /* bytes of one text; tuples in tuples can multiply what they share */ };
+/* Of one repr: tuples in tuples can multiply what they share. */
+enum {
+    REPR_MAX_SIZE = 64 << 20,     /* bytes, before what the last object adds */
+    REPR_MAX_OBJECTS = 3 << 19,
+};
 
 /* An object in a container that is a code object becomes "<code object NAME at 0x…, file "…", line N>". For
  * VALUE_OTHER: an error that names the type. */
@@ -21,7 +25,9 @@ MUST_USE pst_error *repr_add_value(const struct python *python, struct arena *ar
 /* As repr(float): the shortest text that makes the same number. */
 void repr_add_double(double number, struct text *text);
 void repr_add_complex(double real, double imaginary, struct text *text);
-/* An int of any size, `value` being one; without 2.7's L. */
+/* How many steps repr_add_int() takes, some nanoseconds each. */
+uint64_t repr_count_int_steps(const struct value *value);
+/* An int of any size, `value` being one; without 2.7's L. Its digits are below 2^digit_bits. */
 MUST_USE pst_error *repr_add_int(const struct value *value, struct text *text);
 
 /* ---- repr_text.c: pure functions ------------------------------------------------------------------------- */

@@ -21,22 +21,26 @@ struct decimal {
     int count, point;
 };
 
+/* What stands for the decimal point depends on the locale of the program that this library is part of: there is none
+ * in what strtod() is given, and it is passed over in what snprintf() gives. */
 static double decimal_value(const struct decimal *decimal)
 {
     char text[MAX_DIGITS + 16];
-    snprintf(text, sizeof text, "0.%se%d", decimal->digits, decimal->point);
+    snprintf(text, sizeof text, "%se%d", decimal->digits, decimal->point - decimal->count);
     return strtod(text, NULL);
 }
 
 static void round_decimal(double number, int count, struct decimal *decimal)
 {
-    char text[MAX_DIGITS + 16];   /* d.ddde±ddd */
+    char text[MAX_DIGITS + 32];   /* d.ddde±ddd */
+    const char *c = text;
     snprintf(text, sizeof text, "%.*e", count - 1, number);
-    decimal->digits[0] = text[0];
-    memcpy(decimal->digits + 1, text + 2, (size_t)count - 1);
-    decimal->digits[count] = '\0';
-    decimal->count = count;
-    decimal->point = atoi(strchr(text, 'e') + 1) + 1;
+    decimal->count = 0;
+    for (; *c && *c != 'e'; c++)
+        if (*c >= '0' && *c <= '9' && decimal->count < count)
+            decimal->digits[decimal->count++] = *c;
+    decimal->digits[decimal->count] = '\0';
+    decimal->point = (*c ? atoi(c + 1) : 0) + 1;
 }
 
 /* One more or less in the last digit; false: that would carry over. */
@@ -102,7 +106,9 @@ static void add_exponential(const struct decimal *decimal, struct text *text)
         text_add_char(text, '.');
         text_add_string(text, decimal->digits + 1);
     }
-    text_printf(text, "e%+03d", decimal->point - 1);
+    char exponent[16];
+    int size = snprintf(exponent, sizeof exponent, "e%+03d", decimal->point - 1);
+    text_add(text, exponent, (size_t)size);
 }
 
 /* Python/pystrtod.c, PyOS_double_to_string() with format 'r'; `with_point` is Py_DTSF_ADD_DOT_0, `with_sign`
@@ -153,61 +159,107 @@ void repr_add_complex(double real, double imaginary, struct text *text)
 
 /* ---- ints ---------------------------------------------------------------------------------------------- */
 
+__extension__ typedef unsigned __int128 uint128;
+
+enum {
+    PART_DIGITS = 18,   /* decimal ones of a part; the largest power of ten below 2^60 */
+    CHUNK_BITS = 60,    /* of the int that are taken at a time: a whole number of digits of 15 or 30 bits */
+};
+static const uint64_t PART_BASE = 1000000000000000000;
+
 static uint64_t digit_at(const struct value *value, size_t index)
 {
     return bytes_unsigned(value->digits + index * value->digit_size, value->digit_size);
 }
 
-/* From base 2^digit_bits to base 10^9, as Objects/longobject.c, long_to_decimal_string(). */
-static pst_error *convert(const struct value *value, uint32_t *parts, size_t capacity, size_t *count)
+static uint64_t chunk_at(const struct value *value, size_t index)
 {
-    enum { BASE = 1000000000 };
-    *count = 0;
-    for (size_t i = value->digit_count; i-- > 0;) {
-        uint64_t carry = digit_at(value, i);
-        for (size_t j = 0; j < *count; j++) {
-            carry += (uint64_t)parts[j] << value->digit_bits;
-            parts[j] = (uint32_t)(carry % BASE);
-            carry /= BASE;
-        }
-        for (; carry; carry /= BASE) {
-            if (*count == capacity)
-                return error_new(PST_ERROR_CORRUPT, "an int with digits that are too large");
-            parts[(*count)++] = (uint32_t)(carry % BASE);
-        }
+    size_t digits = CHUNK_BITS / value->digit_bits;
+    uint64_t chunk = 0;
+    for (size_t i = digits; i-- > 0;)
+        if (index * digits + i < value->digit_count)
+            chunk = chunk << value->digit_bits | digit_at(value, index * digits + i);
+    return chunk;
+}
+
+/* number / PART_BASE, for a number below PART_BASE * 2^64: Möller and Granlund, "Improved division by invariant
+ * integers", whose second correction this divisor never needs. No processor divides so fast. */
+static inline uint64_t divide(uint128 number, uint64_t *rest)
+{
+    enum { SHIFT = 4 };   /* until the divisor has its highest bit set */
+    const uint64_t divisor = PART_BASE << SHIFT, inverse = 0x2725dd1d243aba0e; /* (2^128 - 1) / divisor - 2^64 */
+    number <<= SHIFT;
+    uint64_t high = (uint64_t)(number >> 64), low = (uint64_t)number;
+    uint128 estimate = (uint128)inverse * high + number;
+    uint64_t quotient = (uint64_t)(estimate >> 64) + 1;
+    uint64_t left = low - quotient * divisor;
+    if (left > (uint64_t)estimate) {
+        quotient--;
+        left += divisor;
     }
-    return NULL;
+    *rest = left >> SHIFT;
+    return quotient;
+}
+
+static size_t count_chunks(const struct value *value)
+{
+    return value->digit_count / (CHUNK_BITS / value->digit_bits) + 1;
+}
+
+/* From base 2^60 to base 10^18, as Objects/longobject.c, long_to_decimal_string(). Below 2^60 a chunk makes at most
+ * one part more. */
+static size_t convert(const struct value *value, uint64_t *parts)
+{
+    size_t count = 0;
+    for (size_t i = count_chunks(value); i-- > 0;) {
+        uint64_t carry = chunk_at(value, i);
+        for (size_t j = 0; j < count; j++)
+            carry = divide(((uint128)parts[j] << CHUNK_BITS) + carry, &parts[j]);
+        for (; carry; carry /= PART_BASE)
+            parts[count++] = carry % PART_BASE;
+    }
+    return count;
+}
+
+static void add_part(uint64_t part, struct text *text)
+{
+    char digits[PART_DIGITS];
+    for (size_t i = sizeof digits; i-- > 0; part /= 10)
+        digits[i] = (char)('0' + part % 10);
+    text_add(text, digits, sizeof digits);
 }
 
 static pst_error *add_large(const struct value *value, struct text *text)
 {
-    enum { MAX_LARGE_DIGITS = 40000 /* 360,000 decimal ones; the time it takes grows with the square */ };
-    if (value->digit_count > MAX_LARGE_DIGITS)
-        return error_new(PST_ERROR_LIMIT, "an int of %zu digits of %u bits; at most %d are converted",
-                         value->digit_count, value->digit_bits, MAX_LARGE_DIGITS);
-    size_t capacity = value->digit_count * 34 / 33 + 2, count; /* 30 bits are 1.0035 times 9 decimal digits */
-    uint32_t *parts = malloc(capacity * sizeof *parts);
+    enum { MAX_LARGE_BITS = 1200000 /* 361,000 decimal digits; the time it takes grows with the square */ };
+    if (value->digit_count > MAX_LARGE_BITS / value->digit_bits)
+        return error_new(PST_ERROR_LIMIT, "an int of %zu digits of %u bits; at most %u are converted",
+                         value->digit_count, value->digit_bits, MAX_LARGE_BITS / value->digit_bits);
+    /* 60 bits are 1.0034 parts. */
+    size_t chunks = count_chunks(value);
+    uint64_t *parts = malloc((chunks + chunks / 256 + 2) * sizeof *parts);
     if (!parts)
         return error_no_memory();
-    pst_error *error = convert(value, parts, capacity, &count);
-    if (!error) {
-        text_printf(text, "%u", count ? parts[count - 1] : 0);
-        for (size_t i = count ? count - 1 : 0; i-- > 0;)
-            text_printf(text, "%09u", parts[i]);
-    }
+    size_t count = convert(value, parts);
+    text_add_unsigned(text, count ? parts[count - 1] : 0);
+    for (size_t i = count ? count - 1 : 0; i-- > 0;)
+        add_part(parts[i], text);
     free(parts);
-    return error;
+    return NULL;
+}
+
+uint64_t repr_count_int_steps(const struct value *value)
+{
+    uint64_t chunks = count_chunks(value);
+    return chunks * chunks / 2;
 }
 
 pst_error *repr_add_int(const struct value *value, struct text *text)
 {
-    uint64_t small = 0;
     if (value->is_negative)
         text_add_char(text, '-');
-    if (value->digit_count > 2)
+    if (value->digit_count * value->digit_bits > CHUNK_BITS)
         return add_large(value, text);
-    for (size_t i = value->digit_count; i-- > 0;)
-        small = small << value->digit_bits | digit_at(value, i);
-    text_add_unsigned(text, small);
+    text_add_unsigned(text, value->digit_count ? chunk_at(value, 0) : 0);
     return NULL;
 }

@@ -1,6 +1,5 @@
 #include "python/repr.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ---- what is printable ----------------------------------------------------------------------------------- */
@@ -38,6 +37,14 @@ static char choose_quote(const char *data, size_t size)
     return size && memchr(data, '\'', size) && !memchr(data, '"', size) ? '"' : '\'';
 }
 
+static void add_hex(char letter, uint32_t c, unsigned digits, struct text *text)
+{
+    char escape[10] = {'\\', letter};
+    for (unsigned i = digits; i-- > 0; c >>= 4)
+        escape[2 + i] = "0123456789abcdef"[c & 15];
+    text_add(text, escape, 2 + digits);
+}
+
 /* A character below U+0080, as str, bytes and their forerunners have it alike. */
 static void add_ascii(uint8_t c, char quote, struct text *text)
 {
@@ -51,7 +58,7 @@ static void add_ascii(uint8_t c, char quote, struct text *text)
     } else if (c == '\r') {
         text_add_string(text, "\\r");
     } else if (c < ' ' || c >= 0x7f) {
-        text_printf(text, "\\x%02x", c);
+        add_hex('x', c, 2, text);
     } else {
         text_add_char(text, (char)c);
     }
@@ -84,11 +91,11 @@ static size_t next_character(const char *data, size_t left, uint32_t *c)
 static void add_escaped(uint32_t c, struct text *text)
 {
     if (c > 0xffff)
-        text_printf(text, "\\U%08x", c);
+        add_hex('U', c, 8, text);
     else if (c > 0xff)
-        text_printf(text, "\\u%04x", c);
+        add_hex('u', c, 4, text);
     else
-        text_printf(text, "\\x%02x", c);
+        add_hex('x', c, 2, text);
 }
 
 /* Objects/unicodeobject.c, unicode_repr(). */

@@ -216,6 +216,16 @@ static pst_error *check_ascii(pst_addr object, const struct characters *characte
     return corrupt_string(object, "characters that contradict state.ascii", characters->is_ascii);
 }
 
+pst_error *string_decode(struct arena *arena, pst_bytes bytes, pst_text *text)
+{
+    enum { MOST_PER_BYTE = 3 };
+    char *out = arena_alloc(arena, bytes.size * MOST_PER_BYTE + 1);
+    if (!out)
+        return error_no_memory();
+    *text = (pst_text){out, decode_bytes(bytes.data, bytes.size, out)};
+    return NULL;
+}
+
 pst_error *string_read(const struct python *python, struct arena *arena, pst_addr object, pst_text *text)
 {
     struct characters characters;
@@ -236,15 +246,13 @@ pst_error *string_read(const struct python *python, struct arena *arena, pst_add
         *text = (pst_text){(char *)bytes, size};
         return NULL;
     }
-    /* One byte of 2.7's str becomes three at most, one character four. */
+    if (characters.is_bytes)
+        return string_decode(arena, (pst_bytes){bytes, size}, text);
     char *out = arena_alloc(arena, characters.count * UTF8_MAX + 1);
     if (!out)
         return error_no_memory();
     size_t used;
-    if (characters.is_bytes)
-        used = decode_bytes(bytes, size, out);
-    else
-        TRY(decode_units(object, &characters, bytes, out, &used));
+    TRY(decode_units(object, &characters, bytes, out, &used));
     *text = (pst_text){out, used};
     return NULL;
 }

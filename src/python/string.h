@@ -15,6 +15,9 @@ enum {
  * with surrogateescape, as Python 3 decodes file names. Lives in the arena. */
 MUST_USE pst_error *string_read(const struct python *python, struct arena *arena, pst_addr object, pst_text *text);
 
+/* Bytes as text, as string_read() makes it of them. */
+MUST_USE pst_error *string_decode(struct arena *arena, pst_bytes bytes, pst_text *text);
+
 /* Whether a str (2.7: or bytes) equals an ASCII name. An object that is no string equals nothing. */
 MUST_USE pst_error *string_equals(const struct python *python, pst_addr object, const char *name, bool *equal);
 

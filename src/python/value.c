@@ -6,120 +6,21 @@
 #include <string.h>
 
 enum {
-    TPFLAGS_HEAPTYPE = 1 << 9,
-    DIGIT_SIZE = 4,     /* Include/cpython/longintrepr.h, on every 64-bit build */
-    DIGIT_BITS = 30,
-    LONG_SIGN_BITS = 3, /* 3.12+: lv_tag is the digit count, shifted, and the sign in the low bits */
+    SHORT_DIGIT_SIZE = 4, /* of the digits that 2.7's int is given here */
+    SHORT_DIGIT_BITS = 30,
+    /* 3.12+: lv_tag is the digit count, shifted, and the sign in the low bits (Include/cpython/longintrepr.h). */
+    LONG_SIGN_BITS = 3,
     LONG_SIGN_MASK = 3,
+    LONG_SIGN_POSITIVE = 0,
+    LONG_SIGN_ZERO = 1,
     LONG_SIGN_NEGATIVE = 2,
 };
-
-/* ---- which type it is ---------------------------------------------------------------------------------- */
-
-/* Where a type is found. A core without its files still has the symbols; a stripped program still the names. */
-struct builtin_type {
-    enum value_kind kind;
-    const char *symbol;     /* NULL: it has none in any version */
-    const char *name;       /* tp_name */
-};
-
-static const struct builtin_type builtin_types[] = {
-    {VALUE_STR, "PyUnicode_Type", "str"},
-    {VALUE_INT, "PyLong_Type", "int"},
-    {VALUE_TUPLE, "PyTuple_Type", "tuple"},
-    {VALUE_BYTES, "PyBytes_Type", "bytes"},
-    {VALUE_FLOAT, "PyFloat_Type", "float"},
-    {VALUE_BOOL, "PyBool_Type", "bool"},
-    {VALUE_COMPLEX, "PyComplex_Type", "complex"},
-    {VALUE_FROZENSET, "PyFrozenSet_Type", "frozenset"},
-    {VALUE_SLICE, "PySlice_Type", "slice"},
-    {VALUE_CODE, "PyCode_Type", "code"},
-    {VALUE_ELLIPSIS, "PyEllipsis_Type", "ellipsis"},
-    {VALUE_NONE, "_PyNone_Type", "NoneType"},
-};
-
-static const struct builtin_type builtin_types_2[] = {
-    {VALUE_BYTES, "PyString_Type", "str"},
-    {VALUE_STR, "PyUnicode_Type", "unicode"},
-    {VALUE_INT, "PyInt_Type", "int"},
-    {VALUE_LONG, "PyLong_Type", "long"},
-    {VALUE_TUPLE, "PyTuple_Type", "tuple"},
-    {VALUE_FLOAT, "PyFloat_Type", "float"},
-    {VALUE_BOOL, "PyBool_Type", "bool"},
-    {VALUE_COMPLEX, "PyComplex_Type", "complex"},
-    {VALUE_FROZENSET, "PyFrozenSet_Type", "frozenset"},
-    {VALUE_SLICE, "PySlice_Type", "slice"},
-    {VALUE_CODE, "PyCode_Type", "code"},
-    {VALUE_ELLIPSIS, "PyEllipsis_Type", "ellipsis"},
-    {VALUE_NONE, NULL, "NoneType"},
-};
-
-enum { BUILTIN_TYPES = sizeof builtin_types_2 / sizeof *builtin_types_2 };
-_Static_assert((int)BUILTIN_TYPES <= (int)VALUE_TYPES, "struct value_types has room for them");
-
-static const struct builtin_type *get_types(const struct python *python, size_t *count)
-{
-    *count = python_is_2(python) ? BUILTIN_TYPES : sizeof builtin_types / sizeof *builtin_types;
-    return python_is_2(python) ? builtin_types_2 : builtin_types;
-}
-
-static pst_error *find_types(const struct python *python, struct value_types *known)
-{
-    size_t count;
-    const struct builtin_type *types = get_types(python, &count);
-    for (size_t i = 0; i < count; i++) {
-        pst_addr type = types[i].kind == VALUE_CODE ? python->location.code_type : 0;
-        if (!type && types[i].symbol)
-            TRY(location_find_symbol(python->target, &python->location, types[i].symbol, &type));
-        known->types[i] = type;
-    }
-    known->complete = true;
-    return NULL;
-}
-
-/* By its name, for a type that has no symbol. Classes of the program's own may have any name: they are on the heap. */
-static pst_error *find_by_name(const struct python *python, struct value_types *known, pst_addr type,
-                               enum value_kind *kind)
-{
-    size_t count;
-    const struct builtin_type *types = get_types(python, &count);
-    uint64_t flags;
-    char name[16];
-    *kind = VALUE_OTHER;
-    TRY(type_get_flags(python, type, &flags));
-    if (flags & TPFLAGS_HEAPTYPE)
-        return NULL;
-    TRY(type_get_name(python, type, name, sizeof name));
-    for (size_t i = 0; i < count; i++) {
-        if (!known->types[i] && strcmp(name, types[i].name) == 0) {
-            known->types[i] = type;
-            *kind = types[i].kind;
-        }
-    }
-    return NULL;
-}
-
-static pst_error *find_kind(const struct python *python, pst_addr type, enum value_kind *kind)
-{
-    struct value_types *known = python->value_types;
-    size_t count;
-    const struct builtin_type *types = get_types(python, &count);
-    if (!known->complete)
-        TRY(find_types(python, known));
-    for (size_t i = 0; i < count; i++) {
-        if (type && known->types[i] == type) {
-            *kind = types[i].kind;
-            return NULL;
-        }
-    }
-    return find_by_name(python, known, type, kind);
-}
 
 pst_error *value_get_kind(const struct python *python, pst_addr object, enum value_kind *kind)
 {
     pst_addr type;
     TRY(object_get_type(python, object, &type));
-    return find_kind(python, type, kind);
+    return value_type_get_kind(python, object, type, kind);
 }
 
 /* ---- numbers ------------------------------------------------------------------------------------------- */
@@ -130,14 +31,40 @@ static pst_error *too_many(pst_addr object, const char *what, uint64_t count, si
                      (unsigned long long)object, (unsigned long long)count, what, most);
 }
 
+static pst_error *corrupt_int(const struct value *value, const char *what, uint64_t number)
+{
+    return error_new(PST_ERROR_CORRUPT, "the int at 0x%llx has %s 0x%llx", (unsigned long long)value->address, what,
+                     (unsigned long long)number);
+}
+
 static pst_error *check_digits(const struct value *value)
 {
     for (size_t i = 0; i < value->digit_count; i++) {
-        uint64_t digit = bytes_unsigned(value->digits + i * DIGIT_SIZE, DIGIT_SIZE);
-        if (digit >> DIGIT_BITS || (i == value->digit_count - 1 && digit == 0))
-            return error_new(PST_ERROR_CORRUPT, "digit %zu of the int at 0x%llx is 0x%llx", i,
-                             (unsigned long long)value->address, (unsigned long long)digit);
+        uint64_t digit = bytes_unsigned(value->digits + i * value->digit_size, value->digit_size);
+        if (digit >> value->digit_bits || (i == value->digit_count - 1 && digit == 0))
+            return corrupt_int(value, "the impossible digit", digit);
     }
+    return NULL;
+}
+
+static pst_error *read_tag(const struct python *python, struct value *value, uint64_t *count)
+{
+    uint64_t tag;
+    TRY(field_unsigned(python, value->address, F(PyLongObject_long_value_lv_tag), &tag));
+    unsigned sign = tag & LONG_SIGN_MASK;
+    *count = tag >> LONG_SIGN_BITS;
+    if (sign > LONG_SIGN_NEGATIVE || (sign == LONG_SIGN_ZERO) != (*count == 0))
+        return corrupt_int(value, "the impossible lv_tag", tag);
+    value->is_negative = sign == LONG_SIGN_NEGATIVE;
+    return NULL;
+}
+
+static pst_error *read_size(const struct python *python, struct value *value, uint64_t *count)
+{
+    int64_t size;
+    TRY(field_signed(python, value->address, F(PyVarObject_ob_size), &size));
+    value->is_negative = size < 0;
+    *count = size < 0 ? 0 - (uint64_t)size : (uint64_t)size;
     return NULL;
 }
 
@@ -146,28 +73,18 @@ static pst_error *read_long(const struct python *python, struct arena *arena, st
 {
     uint64_t count;
     pst_addr place;
-    enum field digits = F(PyLongObject_ob_digit);
-    if (has(python, F(PyLongObject_long_value_lv_tag))) {
-        uint64_t tag;
-        TRY(field_unsigned(python, value->address, F(PyLongObject_long_value_lv_tag), &tag));
-        value->is_negative = (tag & LONG_SIGN_MASK) == LONG_SIGN_NEGATIVE;
-        count = tag >> LONG_SIGN_BITS;
-        /* Zero has one digit in memory, and none in other versions. */
-        count = (tag & LONG_SIGN_MASK) == 1 ? 0 : count;
-        digits = F(PyLongObject_long_value_ob_digit);
-    } else {
-        int64_t size;
-        TRY(field_signed(python, value->address, F(PyVarObject_ob_size), &size));
-        value->is_negative = size < 0;
-        count = size < 0 ? 0 - (uint64_t)size : (uint64_t)size;
-    }
+    bool is_tagged = has(python, F(PyLongObject_long_value_lv_tag));
+    TRY(is_tagged ? read_tag(python, value, &count) : read_size(python, value, &count));
+    TRY(value_type_get_digit_size(python, value->type, &value->digit_size));
+    value->digit_bits = value->digit_size * 8 - (value->digit_size == 2 ? 1 : 2);
     if (count > VALUE_MAX_DIGITS)
         return too_many(value->address, "digits", count, VALUE_MAX_DIGITS);
-    TRY(field_place(python, value->address, digits, &place));
-    uint8_t *bytes = arena_alloc(arena, count * DIGIT_SIZE + 1);
+    TRY(field_place(python, value->address, is_tagged ? F(PyLongObject_long_value_ob_digit) : F(PyLongObject_ob_digit),
+                    &place));
+    uint8_t *bytes = arena_alloc(arena, count * value->digit_size + 1);
     if (!bytes)
         return error_no_memory();
-    TRY(memory_read(python->memory, place, bytes, count * DIGIT_SIZE));
+    TRY(memory_read(python->memory, place, bytes, count * value->digit_size));
     value->digits = bytes;
     value->digit_count = count;
     return check_digits(value);
@@ -179,24 +96,29 @@ static pst_error *read_short_int(const struct python *python, struct arena *aren
     int64_t number;
     TRY(field_signed(python, value->address, F(PyIntObject_ob_ival), &number));
     value->is_negative = number < 0;
+    value->digit_size = SHORT_DIGIT_SIZE;
+    value->digit_bits = SHORT_DIGIT_BITS;
     uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    uint8_t *bytes = arena_alloc(arena, 3 * DIGIT_SIZE);
+    uint8_t *bytes = arena_alloc(arena, (64 / SHORT_DIGIT_BITS + 1) * SHORT_DIGIT_SIZE);
     if (!bytes)
         return error_no_memory();
-    for (; left; left >>= DIGIT_BITS, value->digit_count++)
-        for (unsigned i = 0; i < DIGIT_SIZE; i++)
-            bytes[value->digit_count * DIGIT_SIZE + i] = (uint8_t)((left & ((1u << DIGIT_BITS) - 1)) >> 8 * i);
+    for (; left; left >>= SHORT_DIGIT_BITS, value->digit_count++)
+        for (unsigned i = 0; i < SHORT_DIGIT_SIZE; i++)
+            bytes[value->digit_count * SHORT_DIGIT_SIZE + i] =
+                (uint8_t)((left & ((1u << SHORT_DIGIT_BITS) - 1)) >> 8 * i);
     value->digits = bytes;
     return NULL;
 }
 
+/* An int of 0 or 1. */
 static pst_error *read_bool(const struct python *python, struct arena *arena, struct value *value)
 {
-    if (python_is_2(python))
-        TRY(read_short_int(python, arena, value));
-    else
-        TRY(read_long(python, arena, value));
-    value->boolean = value->digit_count > 0;
+    TRY(python_is_2(python) ? read_short_int(python, arena, value) : read_long(python, arena, value));
+    uint64_t first = value->digit_count ? bytes_unsigned(value->digits, value->digit_size) : 0;
+    if (value->digit_count > 1 || first > 1 || value->is_negative)
+        return error_new(PST_ERROR_CORRUPT, "the bool at 0x%llx is neither False nor True",
+                         (unsigned long long)value->address);
+    value->boolean = first;
     return NULL;
 }
 
@@ -236,8 +158,8 @@ static pst_error *read_tuple(const struct python *python, struct arena *arena, s
     return NULL;
 }
 
-/* Objects/setobject.c: a table of mask + 1 entries; free ones have no key. That of a deleted item has the hash -1,
- * which no object has. */
+/* Objects/setobject.c: a table of mask + 1 entries; free ones have no key. That of a deleted item (in a frozenset it
+ * takes a set operation of 3.x to make one) has the hash -1, which no object has. */
 static pst_error *read_set(const struct python *python, struct arena *arena, struct value *value)
 {
     uint64_t mask, used, entry_size = size_of(python, F(sizeof_setentry));
@@ -290,9 +212,9 @@ static pst_error *read_slice(const struct python *python, struct arena *arena, s
 
 pst_error *value_read(const struct python *python, struct arena *arena, pst_addr object, struct value *value)
 {
-    *value = (struct value){.address = object, .digit_size = DIGIT_SIZE, .digit_bits = DIGIT_BITS};
+    *value = (struct value){.address = object};
     TRY(object_get_type(python, object, &value->type));
-    TRY(find_kind(python, value->type, &value->kind));
+    TRY(value_type_get_kind(python, object, value->type, &value->kind));
     switch (value->kind) {
     case VALUE_BOOL: return read_bool(python, arena, value);
     case VALUE_INT: return python_is_2(python) ? read_short_int(python, arena, value) : read_long(python, arena, value);

@@ -45,6 +45,16 @@ struct value {
     size_t item_count;
 };
 
+/* ---- value_type.c --------------------------------------------------------------------------------------- */
+
+/* The kind of an object, by its type. */
+MUST_USE pst_error *value_type_get_kind(const struct python *python, pst_addr object, pst_addr type,
+                                        enum value_kind *kind);
+/* Bytes of one digit, 2 or 4, of ints; `long_type` is PyLong_Type or PyBool_Type. */
+MUST_USE pst_error *value_type_get_digit_size(const struct python *python, pst_addr long_type, unsigned *size);
+
+/* ---- value.c -------------------------------------------------------------------------------------------- */
+
 /* The kind alone. */
 MUST_USE pst_error *value_get_kind(const struct python *python, pst_addr object, enum value_kind *kind);
 /* What is in it lives in the arena. */

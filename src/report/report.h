@@ -43,6 +43,23 @@ struct report_code {
     pst_error *failure;            /* what ended the search, if anything did; the caller's to free */
 };
 
+/* A file that `export` made. */
+struct report_export_file {
+    const pst_export_file *file;
+    const char *path;         /* where it was written; NULL: it was not */
+    const pst_error *failure; /* why it could not be written; NULL: it was, or there was nothing to write */
+};
+
+/* What `export` prints: files are made and written as they are printed. */
+struct report_export {
+    const pst_export *exported;
+    /* The next one; false: there is none any more. */
+    bool (*next)(void *context, struct report_export_file *file);
+    void *context;
+    size_t written_count, code_count; /* files that were written so far; the code objects in them */
+    const pst_error *failure;         /* what ended it, if anything did */
+};
+
 struct report {
     pst_target *target;             /* NULL: it could not be opened */
     const pst_snapshot *snapshot;   /* NULL: it could not be taken */
@@ -54,6 +71,7 @@ struct report {
     size_t problem_count;
 
     struct report_code *code;   /* of `code` alone, while there is a target */
+    struct report_export *export; /* of `export` alone, likewise */
     bool with_source;
     bool adaptive;   /* code: as it is being executed */
     /* Text alone. */
@@ -71,6 +89,9 @@ void report_info_text(const struct report *report, struct report_sink *sink);
 
 void report_code_json(const struct report *report, struct report_sink *sink);
 void report_code_text(const struct report *report, struct report_sink *sink);
+
+void report_export_json(const struct report *report, struct report_sink *sink);
+void report_export_text(const struct report *report, struct report_sink *sink);
 
 /* Where frames are in a code object: byte offsets into co_code, as f_lasti. */
 struct dis_marks {

@@ -113,7 +113,8 @@ static void add_argument(const struct dis *dis, const pst_instruction *instructi
     char number[32];
     snprintf(number, sizeof number, "%lld%s", (long long)instruction->arg, is_long ? "L" : "");
     text_printf(dis->text, " %*s", width, number);
-    if (!instruction->argrepr.size)
+    /* 2.7 shows an empty name, too. */
+    if (dis->version < 300 ? !instruction->argrepr.data : !instruction->argrepr.size)
         return;
     text_add_string(dis->text, " (");
     escape_text(dis->text, instruction->argrepr, ESCAPE_PLAIN);

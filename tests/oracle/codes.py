@@ -22,20 +22,15 @@ import concurrent.futures
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 
 import interpreters
-from process import Failure, FilePattern, Programs, command_in_root, find_core
+from code_target import SHOWN, Differences, Target, Totals, read_codes
+from process import Failure, FilePattern, Programs
 
-START_TIMEOUT = 300
-TOOL_TIMEOUT = 120
-SHOWN = 5
 # The first version of each variant; `running` is a program of its own.
 VARIANTS = {"plain": (2, 7), "warm": (3, 11), "settrace": (3, 12), "monitoring": (3, 12), "running": (2, 7)}
 MODES = ("live", "core")
@@ -44,27 +39,11 @@ STILL_MOVING = {"write_adaptive", "wait", "answer", "main", "<listcomp>"}
 PROGRAM = "codes.py"
 
 
-class Target:
-    def __init__(self, interpreter, variant, programs):
-        self.interpreter, self.variant, self.programs = interpreter, variant, programs
-        self.folder = tempfile.mkdtemp(prefix=variant + "-", dir=programs.scratch)
-        inside = programs.inside(self.folder)
-        program = "running_codes.py" if variant == "running" else "codes.py"
-        command = [interpreter.path, "-B", os.path.join(programs.folder, program), variant, inside]
-        cwd = self.folder
-        if interpreter.root:
-            command, cwd = command_in_root(interpreter.root, inside, command), "/"
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=cwd,
-                                        env=interpreters.environment(), start_new_session=True)
-        self.pid = self.process.pid
+class CodesTarget(Target):
+    """One that answers questions: see fixtures/programs/codes.py."""
 
-    def wait_ready(self):
-        killer = threading.Timer(START_TIMEOUT, self.process.kill)
-        killer.start()
-        line = self.process.stdout.readline()
-        killer.cancel()
-        if line != b"ready\n":
-            raise Failure("the target said %r (status %r)" % (line, self.process.poll()))
+    def __init__(self, interpreter, variant, programs):
+        super().__init__(interpreter, programs, "running_codes.py" if variant == "running" else PROGRAM, variant)
 
     def describe(self, addresses):
         """{address: what the program says of the object there, None if it is no code object}."""
@@ -85,24 +64,6 @@ class Target:
         if self.process.stdout.readline() != b"\n":
             raise Failure("the target did not write its bytecode again")
 
-    def kernel_core(self):
-        os.kill(self.pid, signal.SIGABRT)
-        self.process.wait()
-        found = find_core(self.pid, self.folder, self.programs.root)
-        if not found:
-            raise Failure("the kernel wrote no core")
-        return found
-
-    def kill(self):
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
 
 # ---- comparing ----------------------------------------------------------------------------------------------
 
@@ -117,20 +78,14 @@ def read_truth(folder):
     return truth, adaptive
 
 
-class Comparison:
+class Comparison(Differences):
     """Of one run. The tool's codes come one by one, so that memory does not grow with them."""
 
     def __init__(self, truth, adaptive, others=None):
+        super().__init__()
         self.truth, self.adaptive, self.others = truth, adaptive, others or {}
         self.missing = set(truth)
         self.extra = {}         # those without a truth yet
-        self.codes = self.fields = self.differences = 0
-        self.shown = []
-
-    def differ(self, text):
-        self.differences += 1
-        if self.differences <= SHOWN:
-            self.shown.append(text[:2000])
 
     def add(self, line):
         found = json.loads(line)
@@ -193,71 +148,21 @@ class Comparison:
             self.differ("%s: %s in %s is not in the process" % (address, found["co_name"], found["co_filename"]))
 
 
-def run_tool(tool, target, selector, comparison):
-    """Feeds the codes to the comparison; the rest of the report."""
-    command = [tool, "code", selector, "--json", *target]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    killer = threading.Timer(TOOL_TIMEOUT, process.kill)
-    killer.start()
-    rest = []
-    for line in process.stdout:     # a code object a line; behind the last one the array ends
-        if line.startswith(b'{"address": '):
-            text = line.rstrip(b",\n")
-            comparison.add(text[:-1] if text.endswith(b"]") else text)
-        else:
-            rest.append(line)
-    killer.cancel()
-    errors = process.stderr.read().decode("utf-8", "replace")
-    status = process.wait()
-    report = b"".join(rest)
-    if status:
-        comparison.differ("exit status %d: %s %s" % (status, errors[-500:], report[-500:].decode("utf-8", "replace")))
-    return report
-
-
 # ---- runs ---------------------------------------------------------------------------------------------------
-
-class Totals:
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.passed = self.failed = self.skipped = self.fields = self.codes = 0
-
-    def add(self, name, comparison, seconds):
-        with self.lock:
-            self.fields += comparison.fields
-            self.codes += comparison.codes
-            good = comparison.differences == 0 and comparison.codes > 0
-            self.passed, self.failed = self.passed + good, self.failed + (not good)
-            print("%s  %s: %d code objects, %d fields, %d differences (%.1f s)" % (
-                "ok  " if good else "FAIL", name, comparison.codes, comparison.fields, comparison.differences, seconds))
-            for text in comparison.shown:
-                print("      " + text)
-            sys.stdout.flush()
-
-    def fail(self, name, why):
-        with self.lock:
-            self.failed += 1
-            print("FAIL  %s: %s" % (name, why), flush=True)
-
-    def skip(self, name, why):
-        with self.lock:
-            self.skipped += 1
-            print("skipped: %s: %s" % (name, why), flush=True)
-
 
 def run_modes(options, totals, interpreter, variant, programs):
     name = "%s %s" % (interpreter.id, variant)
-    selector = "--running" if variant == "running" else "--all"
+    command = [options.tool, "code", "--json", "--running" if variant == "running" else "--all"]
     target = None
     try:
-        target = Target(interpreter, variant, programs)
+        target = CodesTarget(interpreter, variant, programs)
         target.wait_ready()
         truth, adaptive = read_truth(target.folder)
         others = {}
         if "live" in options.modes:
             started = time.monotonic()
             comparison = Comparison(truth, adaptive)
-            run_tool(options.tool, [str(target.pid)], selector, comparison)
+            read_codes([*command, str(target.pid)], comparison)
             comparison.check_extra(target)
             others = comparison.others
             comparison.finish()
@@ -267,7 +172,7 @@ def run_modes(options, totals, interpreter, variant, programs):
         elif "core" in options.modes:
             comparison = Comparison(truth, adaptive, others)
             if "live" not in options.modes:
-                run_tool(options.tool, [str(target.pid)], selector, comparison)
+                read_codes([*command, str(target.pid)], comparison)
                 comparison.check_extra(target)
                 comparison = Comparison(truth, adaptive, comparison.others)
             if variant != "running":
@@ -276,7 +181,7 @@ def run_modes(options, totals, interpreter, variant, programs):
             started = time.monotonic()
             core = target.kernel_core()
             sysroot = ["--sysroot", interpreter.root] if interpreter.root else []
-            run_tool(options.tool, [*sysroot, core], selector, comparison)
+            read_codes([*command, *sysroot, core], comparison)
             comparison.finish()
             totals.add(name + " core", comparison, time.monotonic() - started)
     except (Failure, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
@@ -303,7 +208,6 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
-    started = time.monotonic()
     found = interpreters.find_all()
     lacking = interpreters.missing(found)
     for pattern in lacking:
@@ -332,8 +236,7 @@ def main():
         pattern.close()
         for programs in folders.values():
             programs.remove()
-    print("%d passed, %d failed, %d skipped; %d code objects, %d fields, %.0f s" % (
-        totals.passed, totals.failed, totals.skipped, totals.codes, totals.fields, time.monotonic() - started))
+    totals.print_summary()
     if not found:
         print("skipped: no interpreter is here")
         return 77

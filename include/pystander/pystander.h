@@ -215,6 +215,8 @@ PST_API pst_position pst_frame_get_position(const pst_frame *frame);
 /* frame.f_lasti as Python code sees it: a byte offset into co_code; -1: not started; false: not known. */
 PST_API bool pst_frame_get_lasti(const pst_frame *frame, int *lasti);
 PST_API pst_addr pst_frame_get_code(const pst_frame *frame);        /* the PyCodeObject; 0: not known */
+/* Which copy of the code object's bytecode it executes (pst_code_get_copies()); 0: the code object's own. */
+PST_API size_t pst_frame_get_copy(const pst_frame *frame);
 PST_API const pst_error *pst_frame_get_errors(const pst_frame *frame);
 
 /* ---- hooks ------------------------------------------------------------------------------------------ */
@@ -369,6 +371,15 @@ typedef struct pst_instruction {
     uint16_t cache;
 } pst_instruction;
 
+/* A copy of the bytecode, which a thread executes and specialises in place of the code object's own (co_tlbc:
+ * free-threaded builds of 3.14 and later). */
+typedef struct pst_code_copy {
+    size_t index;                          /* from 1 on: what has index 0 is PST_CODE_ADAPTIVE */
+    pst_bytes adaptive;
+    /* pst_code_get_instructions(), as they stand in this copy; NULL: they were not asked for. */
+    const pst_instruction *instructions;
+} pst_code_copy;
+
 PST_API pst_addr pst_code_get_address(const pst_code *code);
 PST_API pst_text pst_code_get_name(const pst_code *code);
 PST_API pst_text pst_code_get_qualname(const pst_code *code);   /* 3.11+ */
@@ -388,6 +399,8 @@ PST_API const pst_position *pst_code_get_positions(const pst_code *code, size_t 
 PST_API const pst_exception_range *pst_code_get_exceptions(const pst_code *code, size_t *count);
 PST_API const pst_code_extra *pst_code_get_extras(const pst_code *code, size_t *count);
 PST_API const pst_instruction *pst_code_get_instructions(const pst_code *code, size_t *count);
+/* NULL: this build has none, or they could not be read. */
+PST_API const pst_code_copy *pst_code_get_copies(const pst_code *code, size_t *count);
 /* 3.13+: the offsets that dis calls L1, L2 …: where jumps go, and of the exception table. Sorted; asked for and read
  * with the instructions. */
 PST_API const int *pst_code_get_labels(const pst_code *code, size_t *count);

@@ -155,21 +155,27 @@ static pst_error *undo_all(struct undo *undo, uint8_t *code)
     return NULL;
 }
 
+pst_error *bytecode_undo(struct code_reader *reader, const uint8_t *units, size_t size, pst_bytes *bytecode)
+{
+    struct undo undo = {.reader = reader, .unit_count = size / CODE_UNIT_SIZE, .units = units};
+    uint8_t *bytes = arena_alloc(reader->arena, size + 1);
+    if (!bytes)
+        return error_no_memory();
+    TRY(undo_all(&undo, bytes));
+    *bytecode = (pst_bytes){bytes, size};
+    return NULL;
+}
+
 static pst_error *read_adaptive(struct code_reader *reader)
 {
     struct pst_code *code = reader->code;
     size_t size = (size_t)code->table.code_size;
+    const uint8_t *units = NULL;
     pst_addr first;
     TRY(field_place(reader->python, code->address, F(PyCodeObject_co_code_adaptive), &first));
-    struct undo undo = {.reader = reader, .unit_count = size / CODE_UNIT_SIZE};
-    TRY(copy_from(reader, first, size, &undo.units));
-    code->adaptive = (pst_bytes){undo.units, size};
-    uint8_t *bytecode = arena_alloc(reader->arena, size + 1);
-    if (!bytecode)
-        return error_no_memory();
-    TRY(undo_all(&undo, bytecode));
-    code->bytecode = (pst_bytes){bytecode, size};
-    return NULL;
+    TRY(copy_from(reader, first, size, &units));
+    code->adaptive = (pst_bytes){units, size};
+    return bytecode_undo(reader, units, size, &code->bytecode);
 }
 
 bool bytecode_is_blank(const struct pst_code *code)

@@ -361,6 +361,7 @@ void code_read_body(struct code_reader *reader)
 {
     struct pst_code *code = reader->code;
     code_add_error(reader, bytecode_read(reader), "PyCodeObject.co_code");
+    code_add_error(reader, code_copies_read(reader), "PyCodeObject.co_tlbc");
     read_names(reader, F(PyCodeObject_co_names), &code->lists[PST_CODE_NAMES]);
     if (has(reader->python, F(PyCodeObject_co_localsplusnames)))
         read_fast_locals(reader);

@@ -17,6 +17,8 @@ enum {
     CODE_MAX_NAMES = 1 << 20,   /* entries of one of its lists; a function has at most some thousands */
     CODE_MAX_CONSTANTS = 1 << 20,
     CODE_MAX_EXTRAS = 255,      /* Include/internal/pycore_interp.h, MAX_CO_EXTRA_USERS */
+    CODE_MAX_COPIES = 1 << 16,  /* one for each thread that ran it */
+    CODE_MAX_COPIES_SIZE = 1 << 26, /* bytes of them all */
 };
 
 /* Kinds of fast locals, co_localspluskinds (3.11+; Include/internal/pycore_code.h). */
@@ -60,6 +62,8 @@ struct pst_code {
     size_t instruction_count;
     const int *labels;
     size_t label_count;
+    pst_code_copy *copies;                  /* NULL: not read, or there are none in this build */
+    size_t copy_count;
     const char *const *flag_names;          /* ends with NULL */
     struct error_list errors;
 };
@@ -98,9 +102,18 @@ void code_read_body(struct code_reader *reader);
 
 /* Fills `adaptive` and `bytecode`: undoes specialisation, instrumentation and executors. */
 MUST_USE pst_error *bytecode_read(struct code_reader *reader);
+/* Makes `bytecode` out of the `size` bytes of `units`, which stand in memory for the code object's own. */
+MUST_USE pst_error *bytecode_undo(struct code_reader *reader, const uint8_t *units, size_t size, pst_bytes *bytecode);
 /* Nothing but zeros: what Cython gives code objects from 3.11 on, which are there for their names and lines and are
  * never run. */
 bool bytecode_is_blank(const struct pst_code *code);
+
+/* ---- code_copy.c: co_tlbc, of free-threaded builds from 3.14 on ----------------------------------------------- */
+
+/* Where copy `index` of a code object's bytecode begins. */
+MUST_USE pst_error *code_copy_find(const struct python *python, pst_addr code, int index, pst_addr *first);
+/* Fills `copies`, after bytecode_read(). */
+MUST_USE pst_error *code_copies_read(struct code_reader *reader);
 
 /* ---- bytecode_check.c -------------------------------------------------------------------------------------- */
 

@@ -106,6 +106,12 @@ int pst_code_addr2line(const pst_code *code, int offset)
     return pst_code_addr2location(code, offset).line;
 }
 
+const pst_code_copy *pst_code_get_copies(const pst_code *code, size_t *count)
+{
+    *count = code->copy_count;
+    return code->copies;
+}
+
 const pst_error *pst_code_get_errors(const pst_code *code)
 {
     return code->errors.first;

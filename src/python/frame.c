@@ -2,6 +2,7 @@
  * Frames, innermost first. Python/ceval.c and Include/frameobject.h to 3.10; from 3.11 on
  * Include/internal/pycore_frame.h (3.14+: pycore_interpframe_structs.h).
  */
+#include "python/code_object.h"
 #include "python/object.h"
 #include "python/walk.h"
 
@@ -71,25 +72,19 @@ static pst_error *read_frame_object(struct walk *walk, pst_addr address, struct 
 
 /* Where the instruction pointer of this frame counts from. Free-threaded 3.14+ builds give every thread its
  * own copy of the bytecode: co_tlbc->entries[tlbc_index]. */
-static pst_error *find_first_instruction(const struct python *python, pst_addr address, const struct code *code,
+static pst_error *find_first_instruction(const struct python *python, pst_addr address, struct pst_frame *frame,
                                          pst_addr *first)
 {
-    *first = code->first_instruction;
+    int index;
+    *first = frame->code->first_instruction;
     if (!has(python, F(_PyInterpreterFrame_tlbc_index)))
         return NULL;
-    int index;
     TRY(field_int(python, address, F(_PyInterpreterFrame_tlbc_index), &index));
     if (index == 0)
         return NULL;
-    pst_addr copies, entries;
-    int64_t count;
-    TRY(field_address(python, code->address, F(PyCodeObject_co_tlbc), &copies));
-    TRY(field_signed(python, copies, F(_PyCodeArray_size), &count));
-    if (index < 0 || index >= count)
-        return error_new(PST_ERROR_CORRUPT, "the frame's tlbc_index is %d, the code object has %lld copies", index,
-                         (long long)count);
-    TRY(field_place(python, copies, F(_PyCodeArray_entries), &entries));
-    return pointer_at(python, entries, (uint64_t)index, first);
+    TRY(code_copy_find(python, frame->code->address, index, first));
+    frame->copy = index;
+    return NULL;
 }
 
 static pst_error *read_lasti(const struct python *python, pst_addr address, struct pst_frame *frame)
@@ -98,7 +93,7 @@ static pst_error *read_lasti(const struct python *python, pst_addr address, stru
                                                                        : F(_PyInterpreterFrame_prev_instr);
     pst_addr instruction, first;
     TRY(field_address(python, address, pointer, &instruction));
-    TRY(find_first_instruction(python, address, frame->code, &first));
+    TRY(find_first_instruction(python, address, frame, &first));
     if (!first)
         return NULL;
     /* prev_instr of a frame that has run nothing yet is one unit before the first. */

@@ -305,31 +305,44 @@ static pst_text show_argument(struct listing *listing, const struct step *step)
 
 /* The counter in the first code unit of the cache. Include/internal/pycore_backoff.h; to 3.12 pycore_code.h,
  * adaptive_counter_bits(). */
-static void read_counter(const struct listing *listing, const struct step *step, uint8_t adaptive,
-                         pst_instruction *instruction)
+static void read_counter(const struct listing *listing, const uint8_t *units, pst_instruction *instruction)
 {
-    const struct opcode *base = &listing->opcodes->opcodes[step->opcode];
+    const struct opcode *base = &listing->opcodes->opcodes[instruction->opcode];
     if (!base->has_family || !base->cache_count)
         return;
-    const uint8_t *unit = listing->code->adaptive.data + step->offset + CODE_UNIT_SIZE;
-    instruction->cache = (uint16_t)(unit[0] | unit[1] << 8);
+    instruction->cache = (uint16_t)(units[2] | units[3] << 8);
     unsigned bits = listing->version >= 315 ? 3 : 4;
     /* 3.11: ADAPTIVE instructions alone back off, specialised ones count misses (Python/ceval.c, miss:). */
-    const char *name = listing->opcodes->opcodes[adaptive].name;
+    const char *name = listing->opcodes->opcodes[units[0]].name;
     if (listing->version == 311 && name && !strstr(name, "_ADAPTIVE"))
         bits = 0;
     instruction->counter = instruction->cache >> bits;
     instruction->backoff = bits ? instruction->cache & ((1 << bits) - 1) : -1;
 }
 
-static void read_adaptive(struct listing *listing, const struct step *step, pst_instruction *instruction)
+/* `adaptive` is what stands in memory of all of them. */
+static void read_adaptive(struct listing *listing, pst_bytes adaptive, pst_instruction *instruction)
 {
-    pst_bytes adaptive = listing->code->adaptive;
-    if (step->size > adaptive.size || step->offset > adaptive.size - step->size)
+    size_t offset = (size_t)instruction->offset, size = CODE_UNIT_SIZE + (size_t)instruction->cache_size;
+    if (size > adaptive.size || offset > adaptive.size - size)
         return;
-    uint8_t opcode = adaptive.data[step->offset];
-    instruction->adaptive = name_opcode(listing, opcode);
-    read_counter(listing, step, opcode, instruction);
+    instruction->adaptive = name_opcode(listing, adaptive.data[offset]);
+    read_counter(listing, adaptive.data + offset, instruction);
+}
+
+/* The same instructions as they stand in the copies. */
+static pst_error *list_copies(struct listing *listing)
+{
+    for (size_t i = 0; i < listing->code->copy_count; i++) {
+        pst_code_copy *copy = &listing->code->copies[i];
+        pst_instruction *items = arena_copy(listing->reader->arena, listing->items, listing->count * sizeof *items + 1);
+        if (!items)
+            return error_no_memory();
+        for (size_t j = 0; j < listing->count; j++)
+            read_adaptive(listing, copy->adaptive, &items[j]);
+        copy->instructions = items;
+    }
+    return NULL;
 }
 
 /* ---- lines ----------------------------------------------------------------------------------------------- */
@@ -378,7 +391,7 @@ static void fill(struct listing *listing, const struct step *step, pst_instructi
         .counter = -1,
         .backoff = -1,
     };
-    read_adaptive(listing, step, instruction);
+    read_adaptive(listing, listing->code->adaptive, instruction);
     if (step_is_jump(listing->opcodes, step))
         mark_jump(listing, step, instruction);
 }
@@ -403,7 +416,7 @@ static pst_error *list_all(struct listing *listing)
     find_lines(listing);
     code->instructions = listing->items;
     code->instruction_count = listing->count;
-    return NULL;
+    return list_copies(listing);
 }
 
 pst_error *instructions_read(struct code_reader *reader)

@@ -167,6 +167,11 @@ pst_position pst_frame_get_position(const pst_frame *frame)
     return frame->position;
 }
 
+size_t pst_frame_get_copy(const pst_frame *frame)
+{
+    return (size_t)frame->copy;
+}
+
 bool pst_frame_get_lasti(const pst_frame *frame, int *lasti)
 {
     *lasti = frame->lasti;

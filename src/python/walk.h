@@ -43,6 +43,7 @@ struct pst_frame {
     pst_position position;
     int lasti;
     bool has_lasti;
+    int copy;                     /* tlbc_index: which copy of the bytecode it executes (free-threaded 3.14+) */
     pst_error *error;             /* of the frame itself; its code may have others */
 };
 

@@ -194,6 +194,19 @@ static void add_instruction_place(struct text *text, const pst_instruction *inst
     add_natural(text, instruction->label ? instruction->label : -1);
 }
 
+static void add_adaptive(struct text *text, const pst_instruction *instruction)
+{
+    add_literal(text, "\"adaptive\": ");
+    escape_json_string(text, instruction->adaptive);
+    add_literal(text, ", \"counter\": ");
+    add_natural(text, instruction->counter);
+    add_literal(text, ", \"backoff\": ");
+    add_natural(text, instruction->backoff);
+    add_literal(text, ", \"cache\": ");
+    add_natural(text, instruction->counter < 0 ? -1 : instruction->cache);
+    text_add_char(text, '}');
+}
+
 static void add_instruction(struct text *text, const pst_instruction *instruction)
 {
     add_literal(text, "{\"offset\": ");
@@ -210,17 +223,10 @@ static void add_instruction(struct text *text, const pst_instruction *instructio
     add_literal(text, ", \"argrepr\": ");
     escape_json(text, instruction->argrepr.data ? instruction->argrepr : (pst_text){"", 0});
     add_instruction_place(text, instruction);
-    add_literal(text, ", \"adaptive\": ");
-    escape_json_string(text, instruction->adaptive);
     add_literal(text, ", \"cache_size\": ");
     text_add_signed(text, instruction->cache_size);
-    add_literal(text, ", \"counter\": ");
-    add_natural(text, instruction->counter);
-    add_literal(text, ", \"backoff\": ");
-    add_natural(text, instruction->backoff);
-    add_literal(text, ", \"cache\": ");
-    add_natural(text, instruction->counter < 0 ? -1 : instruction->cache);
-    text_add_char(text, '}');
+    add_literal(text, ", ");
+    add_adaptive(text, instruction);
 }
 
 static void add_instructions(struct report_sink *sink, const pst_code *code)
@@ -238,6 +244,45 @@ static void add_instructions(struct report_sink *sink, const pst_code *code)
         if (i)
             add_literal(text, ", ");
         add_instruction(text, &instructions[i]);
+    }
+    text_add_char(text, ']');
+}
+
+/* ---- copies ---- */
+
+static void add_copy_instructions(struct report_sink *sink, const pst_code_copy *copy, size_t count)
+{
+    struct text *text = &sink->text;
+    add_literal(text, ", \"instructions\": [");
+    for (size_t i = 0; i < count && report_checkpoint(sink); i++) {
+        text_add_string(text, i ? ", {\"offset\": " : "{\"offset\": ");
+        text_add_signed(text, copy->instructions[i].offset);
+        add_literal(text, ", ");
+        add_adaptive(text, &copy->instructions[i]);
+    }
+    text_add_char(text, ']');
+}
+
+static void add_copies(struct report_sink *sink, const pst_code *code)
+{
+    struct text *text = &sink->text;
+    size_t count, instruction_count;
+    const pst_code_copy *copies = pst_code_get_copies(code, &count);
+    pst_code_get_instructions(code, &instruction_count);
+    add_literal(text, ", \"copies\": ");
+    if (!copies) {
+        add_literal(text, "null");
+        return;
+    }
+    text_add_char(text, '[');
+    for (size_t i = 0; i < count && report_checkpoint(sink); i++) {
+        text_add_string(text, i ? ", {\"index\": " : "{\"index\": ");
+        text_add_unsigned(text, copies[i].index);
+        add_literal(text, ", \"adaptive\": ");
+        json_add_bytes(sink, copies[i].adaptive);
+        if (copies[i].instructions)
+            add_copy_instructions(sink, &copies[i], instruction_count);
+        text_add_char(text, '}');
     }
     text_add_char(text, ']');
 }
@@ -260,6 +305,7 @@ static void add_code(struct report_sink *sink, const struct report_code *of_code
     add_tables(sink, code);
     add_exceptions(sink, code);
     add_extras(text, code);
+    add_copies(sink, code);
     if (of_code->instructions)
         add_instructions(sink, code);
     add_literal(text, ", \"errors\": ");

@@ -3,6 +3,7 @@
 #include "report/escape.h"
 #include "report/text_parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,8 @@ enum {
     DUMP_ROW_SIZE = 32,   /* bytes */
     CODE_UNIT_SIZE = 2,
 };
+
+#define ANY_COPY SIZE_MAX
 
 struct printer {
     const struct report *report;
@@ -275,6 +278,19 @@ static void add_extras(struct text *text, const pst_code *code)
     }
 }
 
+/* What is executed: from 3.11 on the bytecode as it is specialised, and its copies. */
+static void add_adaptive(const struct printer *printer, const pst_code *code)
+{
+    size_t count;
+    const pst_code_copy *copies = pst_code_get_copies(code, &count);
+    add_bytes(printer, "adaptive", pst_code_get_bytes(code, PST_CODE_ADAPTIVE));
+    for (size_t i = 0; copies && i < count; i++) {
+        char label[40];
+        snprintf(label, sizeof label, "adaptive, copy %zu", copies[i].index);
+        add_bytes(printer, label, copies[i].adaptive);
+    }
+}
+
 /* As sys.hexversion. */
 static bool is_from(const struct printer *printer, uint32_t version)
 {
@@ -293,7 +309,7 @@ static void add_fields(const struct printer *printer, const pst_code *code)
     add_extras(text, code);
     add_bytes(printer, "co_code", pst_code_get_bytes(code, PST_CODE_BYTECODE));
     if (is_from(printer, 0x030b0000))
-        add_bytes(printer, "adaptive", pst_code_get_bytes(code, PST_CODE_ADAPTIVE));
+        add_adaptive(printer, code);
     add_bytes(printer, is_from(printer, 0x030a0000) ? "co_linetable" : "co_lnotab",
               pst_code_get_bytes(code, PST_CODE_LINETABLE));
     if (is_from(printer, 0x030b0000))
@@ -371,20 +387,54 @@ static void add_lines(const struct printer *printer, const pst_code *code)
 
 /* ---- the disassembly ---- */
 
+/* One of the copies of the bytecode, with marks where threads execute it; or all of them, if `copy` is ANY_COPY. */
+static void add_dis_of(const struct printer *printer, const pst_code *code, const pst_instruction *instructions,
+                       size_t copy)
+{
+    size_t count;
+    const struct code_place *places = code_places_find(&printer->places, pst_code_get_address(code), &count);
+    int *marks = calloc(count + 1, sizeof *marks);
+    struct dis_part part = {.instructions = instructions, .is_copy = copy && copy != ANY_COPY, .marks = marks};
+    for (size_t i = 0; marks && i < count; i++) {
+        int lasti;
+        if (pst_frame_get_lasti(places[i].frame, &lasti) && lasti >= 0 &&
+            (copy == ANY_COPY || copy == pst_frame_get_copy(places[i].frame)))
+            marks[part.mark_count++] = lasti;
+    }
+    printer->text->failed |= !marks;
+    report_code_dis(printer->report, code, &part, printer->text);
+    free(marks);
+}
+
+/* Copy 2 of the bytecode, which thread 4711 executes: */
+static void add_copy_title(const struct printer *printer, const pst_code *code, size_t copy)
+{
+    struct text *text = printer->text;
+    size_t count;
+    const struct code_place *places = code_places_find(&printer->places, pst_code_get_address(code), &count);
+    text_printf(text, "Copy %zu of the bytecode", copy);
+    for (size_t i = 0; i < count; i++) {
+        if (pst_frame_get_copy(places[i].frame) != copy)
+            continue;
+        text_printf(text, ", which thread %ld executes", (long)pst_thread_get_tid(places[i].thread));
+        break;  /* the copies of one thread are no other's */
+    }
+    text_add_string(text, ":\n");
+}
+
+/* As the copies differ in what was specialised alone, they are shown when that is. */
 static void add_dis(const struct printer *printer, const pst_code *code)
 {
-    size_t count, offset_count = 0;
-    const struct code_place *places = code_places_find(&printer->places, pst_code_get_address(code), &count);
-    int *offsets = count ? calloc(count, sizeof *offsets) : NULL;
-    for (size_t i = 0; offsets && i < count; i++) {
-        int lasti;
-        if (pst_frame_get_lasti(places[i].frame, &lasti) && lasti >= 0)
-            offsets[offset_count++] = lasti;
+    size_t count, copy_count;
+    const pst_code_copy *copies = pst_code_get_copies(code, &copy_count);
+    bool has_copies = printer->report->adaptive && copies && copy_count;
+    add_dis_of(printer, code, pst_code_get_instructions(code, &count), has_copies ? 0 : ANY_COPY);
+    for (size_t i = 0; has_copies && i < copy_count && report_checkpoint(printer->sink); i++) {
+        if (!copies[i].instructions)
+            continue;
+        add_copy_title(printer, code, copies[i].index);
+        add_dis_of(printer, code, copies[i].instructions, copies[i].index);
     }
-    if (count && !offsets)
-        printer->text->failed = true;
-    report_code_dis(printer->report, code, &(struct dis_marks){offsets, offset_count}, printer->text);
-    free(offsets);
 }
 
 /* ---- the report ---- */
@@ -399,7 +449,7 @@ static void add_code(const struct printer *printer, const pst_code *code)
     if (report->verbose)
         add_fields(printer, code);
     else if (report->adaptive && !report->code->instructions && is_from(printer, 0x030b0000))
-        add_bytes(printer, "adaptive", pst_code_get_bytes(code, PST_CODE_ADAPTIVE));
+        add_adaptive(printer, code);
     else if (report->adaptive && !report->code->instructions)   /* what is executed is co_code itself */
         add_bytes(printer, "co_code", pst_code_get_bytes(code, PST_CODE_BYTECODE));
     if (report->verbose || report->code->lines)

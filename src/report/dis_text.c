@@ -19,7 +19,7 @@ struct dis {
     size_t count;
     const int *labels;          /* 3.13+ */
     size_t label_count;
-    const struct dis_marks *marks;
+    const struct dis_part *part;
     bool adaptive;
     int version;                /* 313 */
     int line_width;             /* 0: no column */
@@ -68,8 +68,8 @@ static int find_offset_width(const struct dis *dis)
 /* To 3.11 dis marks an instruction only by its own offset; what a frame's f_lasti is there. */
 static bool is_current(const struct dis *dis, const pst_instruction *instruction)
 {
-    for (size_t i = 0; dis->marks && i < dis->marks->count; i++) {
-        int offset = dis->marks->offsets[i];
+    for (size_t i = 0; i < dis->part->mark_count; i++) {
+        int offset = dis->part->marks[i];
         if (offset >= instruction->offset && offset <= instruction->offset + instruction->cache_size)
             return true;
     }
@@ -183,23 +183,24 @@ static void add_exceptions(const struct dis *dis)
     }
 }
 
-void report_code_dis(const struct report *report, const pst_code *code, const struct dis_marks *marks,
-                     struct text *text)
+void report_code_dis(const struct report *report, const pst_code *code, const struct dis_part *part, struct text *text)
 {
     uint32_t version = pst_snapshot_get_python(report->snapshot)->hexversion;
     struct dis dis = {
         .code = code,
-        .marks = marks,
+        .part = part,
         .adaptive = report->adaptive,
         .version = (int)(version >> 24) * 100 + (int)(version >> 16 & 0xff),
         .text = text,
+        .instructions = part->instructions,
     };
-    dis.instructions = pst_code_get_instructions(code, &dis.count);
+    pst_code_get_instructions(code, &dis.count);
     dis.labels = pst_code_get_labels(code, &dis.label_count);
     dis.line_width = find_line_width(&dis);
     dis.offset_width = find_offset_width(&dis);
     dis.label_width = 4 + digits((long long)dis.label_count);
     for (size_t i = 0; i < dis.count; i++)
         add_instruction(&dis, &dis.instructions[i]);
-    add_exceptions(&dis);
+    if (!part->is_copy)
+        add_exceptions(&dis);
 }

@@ -93,16 +93,18 @@ void report_code_text(const struct report *report, struct report_sink *sink);
 void report_export_json(const struct report *report, struct report_sink *sink);
 void report_export_text(const struct report *report, struct report_sink *sink);
 
-/* Where frames are in a code object: byte offsets into co_code, as f_lasti. */
-struct dis_marks {
-    const int *offsets;
-    size_t count;
+/* What is disassembled of a code object, which was searched for with_instructions. */
+struct dis_part {
+    const pst_instruction *instructions;   /* its own, or those of a copy; as many */
+    bool is_copy;
+    /* Where frames are: byte offsets into co_code, as f_lasti. */
+    const int *marks;
+    size_t mark_count;
 };
 
-/* Adds the instructions of a code object (which was searched for with_instructions) as that version's dis.dis() prints
- * them, where the text is escaped; if `adaptive`, as with adaptive=True, and with the counters. `marks` may be NULL. */
-void report_code_dis(const struct report *report, const pst_code *code, const struct dis_marks *marks,
-                     struct text *text);
+/* Adds instructions as that version's dis.dis() prints them, where the text is escaped; if the report is `adaptive`, as
+ * with adaptive=True, and with the counters. */
+void report_code_dis(const struct report *report, const pst_code *code, const struct dis_part *part, struct text *text);
 
 /* The parts that every command's JSON begins with: from "{" to "errors": […], without a comma after it.
  * `schema` is as in "pystander.stack/1". */

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Compares `pystander code --dis` with what the dis module of each interpreter says: the text of every code object, that
-of its specialised form, each field of each instruction, and the arrow where a thread is.
+"""Compares `pystander code --dis` with what the dis module of each interpreter says: the text of every code object,
+that of its specialised form, each field of each instruction, and the arrow where a thread is.
 
     instructions.py --tool build/release/pystander
     instructions.py --tool PATH --interpreter 'pyenv-3.1*'
 
-fixtures/programs/disassembled.py writes it down. dis ends there: counters of specialisation, which it does not show, are
-left out of the text, and checked against the code unit that they stand in.
+fixtures/programs/disassembled.py writes it down. dis ends there: counters of specialisation, which it does not show,
+are left out of the text, and checked against the code unit that they stand in.
 
 The last line counts interpreters. Exit status 1: one differed, none was compared, or one of
 PYSTANDER_REQUIRE_INTERPRETERS is missing.

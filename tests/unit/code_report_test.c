@@ -306,13 +306,15 @@ static void assert_report(struct fixture *fixture, void print(const struct repor
     "{\"index\": 3, \"value\": \"0x11\", \"freefunc\": null, \"freefunc_address\": null}, "                    \
     "{\"index\": 4, \"value\": \"0x12\", \"freefunc\": \"0x30\", \"freefunc_address\": \"0x30\"}]"
 
+#define NO_COPIES ", \"copies\": null"
+
 #define JSON_GONE                                                                                              \
     "{\"address\": \"0x7f10\", \"co_name\": null, \"co_qualname\": null, \"co_filename\": null, "              \
     "\"co_firstlineno\": null, \"co_argcount\": null, \"co_posonlyargcount\": null, "                          \
     "\"co_kwonlyargcount\": null, \"co_nlocals\": null, \"co_stacksize\": null, \"co_flags\": null, "          \
     "\"flags\": [], \"co_names\": null, \"co_varnames\": null, \"co_freevars\": null, \"co_cellvars\": null, " \
     "\"co_consts\": null, \"co_code\": null, \"adaptive\": null, \"linetable\": null, \"lines\": null, "       \
-    "\"positions\": null, \"exceptiontable\": null, \"exceptions\": null, \"extra\": [], "                     \
+    "\"positions\": null, \"exceptiontable\": null, \"exceptions\": null, \"extra\": [], \"copies\": null, " \
     "\"errors\": [{\"where\": \"\", \"message\": \"it is gone\", \"kind\": \"read\", \"address\": null, "      \
     "\"hint\": null}]}"
 
@@ -322,7 +324,7 @@ static void json_of_codes(void **state)
     struct fixture fixture;
     set_up(&fixture);
     assert_report(&fixture, report_code_json,
-                  JSON_HEAD "\"codes\": [\n" JSON_FULL ", \"errors\": []},\n" JSON_GONE "],\n"
+                  JSON_HEAD "\"codes\": [\n" JSON_FULL NO_COPIES ", \"errors\": []},\n" JSON_GONE "],\n"
                             "\"scanned_size\": 2050,\n\"pause_ns\": 0,\n\"errors\": []}\n");
     assert_int_equal(fixture.of_code.count, 2);
     assert_int_equal(fixture.of_code.failed_count, 1);
@@ -363,15 +365,36 @@ static void json_of_instructions(void **state)
     fixture.codes[0].instructions = instructions;
     fixture.codes[0].instruction_count = COUNT(instructions);
     assert_report(&fixture, report_code_json,
-                  JSON_HEAD "\"codes\": [\n" JSON_FULL ", \"instructions\": ["
+                  JSON_HEAD "\"codes\": [\n" JSON_FULL NO_COPIES ", \"instructions\": ["
                   "{\"offset\": 0, \"opcode\": 151, \"opname\": \"RESUME\", \"arg\": 0, \"argrepr\": \"\", "
                   "\"starts_line\": true, \"line\": 12, \"end_line\": 12, \"column\": 0, \"end_column\": 4, "
-                  "\"jump_target\": null, \"is_jump_target\": false, \"label\": null, \"adaptive\": \"RESUME\", "
-                  "\"cache_size\": 0, \"counter\": null, \"backoff\": null, \"cache\": null}, "
+                  "\"jump_target\": null, \"is_jump_target\": false, \"label\": null, \"cache_size\": 0, "
+                  "\"adaptive\": \"RESUME\", \"counter\": null, \"backoff\": null, \"cache\": null}, "
                   "{\"offset\": 2, \"opcode\": 7, \"opname\": \"<7>\", \"arg\": null, \"argrepr\": \"\\\"x\\\"\", "
                   "\"starts_line\": false, \"line\": null, \"end_line\": null, \"column\": null, "
                   "\"end_column\": null, \"jump_target\": 0, \"is_jump_target\": true, \"label\": 2, "
-                  "\"adaptive\": null, \"cache_size\": 2, \"counter\": 3, \"backoff\": 4, \"cache\": 52}]"
+                  "\"cache_size\": 2, \"adaptive\": null, \"counter\": 3, \"backoff\": 4, \"cache\": 52}]"
+                  ", \"errors\": []}],\n\"scanned_size\": 1025,\n\"pause_ns\": 0,\n\"errors\": []}\n");
+    tear_down(&fixture);
+}
+
+/* Of a free-threaded build. */
+static void json_of_copies(void **state)
+{
+    (void)state;
+    const pst_instruction instructions[] = {{.offset = 2, .opcode = 100, .name = "LOAD_CONST", .adaptive = "LOAD_X",
+                                             .counter = 3, .backoff = 4, .cache = 52}};
+    pst_code_copy copies[] = {{1, {adaptive, sizeof adaptive}, NULL}, {3, {bytecode, 2}, instructions}};
+    struct fixture fixture;
+    set_up(&fixture);
+    fixture.search.count = 1;
+    fixture.codes[0].copies = copies;
+    fixture.codes[0].copy_count = COUNT(copies);
+    fixture.codes[0].instruction_count = COUNT(instructions);
+    assert_report(&fixture, report_code_json,
+                  JSON_HEAD "\"codes\": [\n" JSON_FULL ", \"copies\": [{\"index\": 1, \"adaptive\": \"970064015301\"}, "
+                  "{\"index\": 3, \"adaptive\": \"9700\", \"instructions\": [{\"offset\": 2, \"adaptive\": \"LOAD_X\", "
+                  "\"counter\": 3, \"backoff\": 4, \"cache\": 52}]}]"
                   ", \"errors\": []}],\n\"scanned_size\": 1025,\n\"pause_ns\": 0,\n\"errors\": []}\n");
     tear_down(&fixture);
 }
@@ -584,6 +607,7 @@ int main(void)
         cmocka_unit_test(json_of_codes),
         cmocka_unit_test(json_of_minus_one),
         cmocka_unit_test(json_of_instructions),
+        cmocka_unit_test(json_of_copies),
         cmocka_unit_test(json_of_errors),
         cmocka_unit_test(errors_of_threads),
         cmocka_unit_test(nothing_to_search),

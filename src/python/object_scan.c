@@ -59,6 +59,16 @@ static bool is_device(const struct segment *segment)
            (begins_with(path, "/dev/") && !begins_with(path, "/dev/shm/") && !begins_with(path, "/dev/zero"));
 }
 
+/* Where the stretch of used memory ends that begins at scan->at, which moves there; false: nothing is left of the
+ * segment. */
+static bool find_used(struct object_scan *scan, const struct segment *segment)
+{
+    if (scan->at < scan->used_end)
+        return true;
+    scan->used_end = segment->end;
+    return memory_find_used(scan->python->memory, &scan->at, &scan->used_end);
+}
+
 /* Copies the next piece; false: there is none any more. */
 static bool next_piece(struct object_scan *scan)
 {
@@ -68,16 +78,14 @@ static bool next_piece(struct object_scan *scan)
         if (!segment->writable || !segment->readable || is_device(segment))
             continue;
         if (scan->at < segment->start)
-            scan->at = segment->start;
-        while (scan->at < segment->end) {
-            pst_addr end = segment->end;
-            if (!memory_find_used(scan->python->memory, &scan->at, &end))
-                break;
+            scan->at = scan->used_end = segment->start;
+        while (scan->at < segment->end && find_used(scan, segment)) {
+            pst_addr end = scan->used_end;
             size_t wanted = end - scan->at < OBJECT_SCAN_PIECE_SIZE ? end - scan->at : OBJECT_SCAN_PIECE_SIZE, got;
             memory_read_range(scan->python->memory, scan->at, scan->piece, wanted, &got);
             scan->piece_start = scan->at;
             scan->piece_size = got;
-            scan->position = 0;
+            scan->next_block = scan->hits = 0;
             scan->scanned_size += got;
             if (got) {
                 scan->at += got;
@@ -106,43 +114,46 @@ static bool block_may_have(const uint64_t *words, uint64_t wanted)
     return found[0] | found[2];
 }
 
-static bool find_type(const struct object_scan *scan, uint64_t word, size_t *type)
+/* A bit for each word that is one of the types. */
+static uint64_t find_hits(const struct object_scan *scan, const uint64_t *words, size_t count)
 {
+    uint64_t hits = 0;
     for (size_t i = 0; i < scan->type_count; i++) {
-        if (scan->types[i] == word) {
-            *type = i;
-            return true;
-        }
+        uint64_t type = scan->types[i];
+        if (count == BLOCK_WORDS && !block_may_have(words, type))
+            continue;
+        for (size_t j = 0; j < count; j++)
+            hits |= (uint64_t)(words[j] == type) << j;
     }
-    return false;
+    return hits;
 }
 
-static bool block_may_have_any(const struct object_scan *scan, const uint64_t *words)
+static size_t find_type(const struct object_scan *scan, uint64_t word)
 {
-    for (size_t i = 0; i < scan->type_count; i++)
-        if (block_may_have(words, scan->types[i]))
-            return true;
-    return false;
+    size_t type = 0;
+    while (scan->types[type] != word)
+        type++;
+    return type;
 }
 
 /* The next word of the piece that is one of the types. */
 static bool next_word(struct object_scan *scan, pst_addr *address, size_t *type)
 {
-    size_t count = scan->piece_size / WORD_SIZE;
     const uint64_t *words = (const uint64_t *)(const void *)scan->piece;
-    while (scan->position < count) {
-        if (scan->position % BLOCK_WORDS == 0 && count - scan->position >= BLOCK_WORDS &&
-            !block_may_have_any(scan, words + scan->position)) {
-            scan->position += BLOCK_WORDS;
-            continue;
-        }
-        size_t position = scan->position++;
-        if (find_type(scan, words[position], type)) {
-            *address = scan->piece_start + position * WORD_SIZE;
-            return true;
-        }
+    size_t count = scan->piece_size / WORD_SIZE;
+    while (!scan->hits) {
+        if (scan->next_block >= count)
+            return false;
+        scan->block = scan->next_block;
+        scan->next_block += BLOCK_WORDS;
+        size_t left = count - scan->block;
+        scan->hits = find_hits(scan, words + scan->block, left < BLOCK_WORDS ? left : BLOCK_WORDS);
     }
-    return false;
+    size_t position = scan->block + (size_t)__builtin_ctzll(scan->hits);
+    scan->hits &= scan->hits - 1;
+    *address = scan->piece_start + position * WORD_SIZE;
+    *type = find_type(scan, words[position]);
+    return true;
 }
 
 bool object_scan_next(struct object_scan *scan, pst_addr *object, size_t *type)

@@ -20,11 +20,12 @@ struct object_scan {
     size_t type_count;
     uint64_t type_off;            /* of ob_type in an object */
     size_t segment;               /* in python->target->segments */
-    pst_addr at;                  /* the next address to be copied */
+    pst_addr at, used_end;        /* the next address to be copied; from there to used_end all was used */
     uint8_t *piece;               /* [piece_start, piece_start + piece_size) of the target */
     pst_addr piece_start;
     size_t piece_size;
-    size_t position;              /* in `piece` */
+    size_t block, next_block;     /* the words of `piece` that are looked at, and the next that will be */
+    uint64_t hits;                /* those of the block that are types and were not told of yet, by bit */
     uint64_t scanned_size;        /* bytes, so far */
     struct error_list *errors;    /* of the caller: what could not be read */
 };

@@ -7,7 +7,9 @@
 
 #include "base/bytes.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum {
@@ -29,6 +31,53 @@ static bool open_pagemap(struct process *process)
     return process->pagemap >= 0;
 }
 
+/* ---- by asking for the next run: Linux 6.16 and later -------------------------------------------------------- */
+
+/* include/uapi/linux/fs.h; the headers of the systems that this is built on are older. */
+struct page_region {
+    uint64_t start, end, categories;
+};
+
+struct pm_scan_arg {
+    uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+    uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+
+#define PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg)
+#define PAGE_IS_PRESENT ((uint64_t)1 << 3)
+#define PAGE_IS_SWAPPED ((uint64_t)1 << 4)
+#define PAGE_IS_GUARD ((uint64_t)1 << 8)
+
+/* The first run of used pages in [*start, *end), which become its; *found: there is one. false: this kernel can't say
+ * (one that does not know of guards either, as it would take them for swapped pages). */
+static bool scan_pagemap(const struct process *process, pst_addr *start, pst_addr *end, bool *found)
+{
+    struct page_region region;
+    struct pm_scan_arg arg = {
+        .size = sizeof arg,
+        .start = *start,
+        .end = *end,
+        .vec = (uintptr_t)&region,
+        .vec_len = 1,
+        .category_inverted = PAGE_IS_GUARD,
+        .category_mask = PAGE_IS_GUARD,
+        .category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+        .return_mask = PAGE_IS_GUARD,   /* which none has: so runs end where the pages do, whatever else they are */
+    };
+    int count;
+    do
+        count = ioctl(process->pagemap, PAGEMAP_SCAN, &arg);
+    while (count < 0 && errno == EINTR);
+    *found = count > 0;
+    if (count > 0) {
+        *start = region.start;
+        *end = region.end;
+    }
+    return count >= 0;
+}
+
+/* ---- page by page -------------------------------------------------------------------------------------------- */
+
 static bool is_used(const uint8_t *entries, size_t index)
 {
     uint64_t entry = bytes_unsigned(entries + index * ENTRY_SIZE, ENTRY_SIZE);
@@ -47,20 +96,11 @@ static bool find_run(const uint8_t *entries, size_t count, size_t *first, size_t
     return *first < count;
 }
 
-/* A page of a mapped file that is not present has what the file has. */
-static bool is_file(const struct process *process, pst_addr address)
+/* As scan_pagemap() has it; a run that is longer than what is read at a time is cut. */
+static bool read_pagemap(const struct process *process, pst_addr *start, pst_addr *end)
 {
-    const struct segment *segment = target_find_segment(process->target, address);
-    return segment && segment->inode;
-}
-
-bool process_find_used(void *context, pst_addr *start, pst_addr *end)
-{
-    struct process *process = context;
     uint8_t entries[ENTRIES * ENTRY_SIZE];
     size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
-    if (is_file(process, *start) || !open_pagemap(process))
-        return true;
     for (pst_addr page = *start / page_size; page * page_size < *end;) {
         size_t wanted = *end / page_size - page, first, last;
         if (wanted > ENTRIES)
@@ -81,4 +121,22 @@ bool process_find_used(void *context, pst_addr *start, pst_addr *end)
         page += count;
     }
     return false;
+}
+
+/* ---- either way ---------------------------------------------------------------------------------------------- */
+
+/* A page of a mapped file that is not present has what the file has. */
+static bool is_file(const struct process *process, pst_addr address)
+{
+    const struct segment *segment = target_find_segment(process->target, address);
+    return segment && segment->inode;
+}
+
+bool process_find_used(void *context, pst_addr *start, pst_addr *end)
+{
+    struct process *process = context;
+    bool found;
+    if (is_file(process, *start) || !open_pagemap(process))
+        return true;
+    return scan_pagemap(process, start, end, &found) ? found : read_pagemap(process, start, end);
 }

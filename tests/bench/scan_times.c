@@ -41,23 +41,43 @@ static pst_error *time_search(const struct python *python, uint64_t *size, uint6
     return error;
 }
 
-/* The memory that the search reads, in the pieces in which a plain copy is fastest. */
-static uint64_t time_copy(struct pst_target *target, uint8_t *buffer, size_t buffer_size, uint64_t *elapsed_ns)
+/* A stretch of the memory that the search reads. */
+struct stretch {
+    pst_addr start, end;
+};
+
+/* All of them; the caller's to free. */
+static struct stretch *list_stretches(struct pst_target *target, size_t *count)
 {
-    uint64_t size = 0, start = now_ns();
+    struct stretch *stretches = NULL;
+    *count = 0;
     for (size_t i = 0; i < target->segment_count; i++) {
         const struct segment *segment = &target->segments[i];
-        if (!segment->writable || !segment->readable)
-            continue;
         pst_addr at = segment->start, end;
-        while (at < segment->end && (end = segment->end, memory_find_used(target->memory, &at, &end))) {
-            for (; at < end; at += buffer_size) {
-                size_t wanted = end - at < buffer_size ? end - at : buffer_size;
-                struct iovec local = {buffer, wanted}, remote = {(void *)(uintptr_t)at, wanted};
-                ssize_t got = process_vm_readv(target->pid, &local, 1, &remote, 1, 0);
-                size += got > 0 ? (uint64_t)got : 0;
-            }
+        while (segment->writable && segment->readable && at < segment->end &&
+               (end = segment->end, memory_find_used(target->memory, &at, &end))) {
+            stretches = realloc(stretches, (*count + 1) * sizeof *stretches);
+            if (!stretches)
+                abort();
+            stretches[(*count)++] = (struct stretch){at, end};
             at = end;
+        }
+    }
+    return stretches;
+}
+
+/* Nothing but the copying, in the pieces in which it is fastest. */
+static uint64_t time_copy(pid_t pid, const struct stretch *stretches, size_t count, uint64_t *elapsed_ns)
+{
+    enum { COPY_SIZE = 256 << 10 };
+    static uint8_t buffer[COPY_SIZE];
+    uint64_t size = 0, start = now_ns();
+    for (size_t i = 0; i < count; i++) {
+        for (pst_addr at = stretches[i].start; at < stretches[i].end; at += COPY_SIZE) {
+            size_t wanted = stretches[i].end - at < COPY_SIZE ? stretches[i].end - at : COPY_SIZE;
+            struct iovec local = {buffer, wanted}, remote = {(void *)(uintptr_t)at, wanted};
+            ssize_t got = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+            size += got > 0 ? (uint64_t)got : 0;
         }
     }
     *elapsed_ns = now_ns() - start;
@@ -66,21 +86,24 @@ static uint64_t time_copy(struct pst_target *target, uint8_t *buffer, size_t buf
 
 static pst_error *measure(struct pst_target *target, long rounds)
 {
-    enum { COPY_SIZE = 256 << 10 };
-    static uint8_t buffer[COPY_SIZE];
     struct python *python;
+    size_t count;
     TRY(python_open(target, &python));
-    for (; rounds > 0; rounds--) {
+    struct stretch *stretches = list_stretches(target, &count);
+    pst_error *error = NULL;
+    for (; rounds > 0 && !error; rounds--) {
         uint64_t size, search_ns, copy_ns;
-        TRY(time_search(python, &size, &search_ns));
-        uint64_t copied = time_copy(target, buffer, sizeof buffer, &copy_ns);
-        if (copied < size)
-            return error_new(PST_ERROR_READ, "copied %llu of %llu bytes", (unsigned long long)copied,
-                             (unsigned long long)size);
-        printf("%llu %llu %llu\n", (unsigned long long)size, (unsigned long long)search_ns,
-               (unsigned long long)copy_ns);
+        error = time_search(python, &size, &search_ns);
+        uint64_t copied = time_copy(target->pid, stretches, count, &copy_ns);
+        if (!error && copied < size)
+            error = error_new(PST_ERROR_READ, "copied %llu of %llu bytes", (unsigned long long)copied,
+                              (unsigned long long)size);
+        if (!error)
+            printf("%llu %llu %llu\n", (unsigned long long)size, (unsigned long long)search_ns,
+                   (unsigned long long)copy_ns);
     }
-    return NULL;
+    free(stretches);
+    return error;
 }
 
 int main(int argc, char **argv)

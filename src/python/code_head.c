@@ -2,10 +2,11 @@
 
 #include "python/object.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-/* What stays as it is for as long as a code object lives; but for the last three, which come and go with its
- * instrumentation: its bytecode is told of by what they hold. co_filename changes once, when its module is imported. */
+/* What stays as it is for as long as a code object lives; but for the last four, which come and go as it is run:
+ * its bytecode is told of by what they hold. co_filename changes once, when its module is imported. */
 static const enum field members[] = {
     F(PyObject_ob_type),
     F(PyVarObject_ob_size),
@@ -33,6 +34,7 @@ static const enum field members[] = {
     F(PyCodeObject_co_extra),
     F(PyCodeObject_co_executors),
     F(PyCodeObject__co_monitoring),
+    F(PyCodeObject_co_tlbc),
 };
 
 enum { MEMBERS = sizeof members / sizeof *members };
@@ -59,6 +61,7 @@ bool code_head_read(const struct python *python, pst_addr address, struct code_h
 {
     size_t size = code_head_size(python), got;
     head->address = address;
+    head->is_settled = false;
     memory_read_range(python->memory, address, head->bytes, size, &got);
     return got == size;
 }
@@ -77,4 +80,19 @@ bool code_head_is_same(const struct python *python, const struct code_head *befo
             return false;
     }
     return code_head_lives(python, now);
+}
+
+void code_heads_settle(const struct python *python, struct code_head *heads, size_t count)
+{
+    size_t size = code_head_size(python);
+    struct code_head *now = malloc(count * sizeof *now + 1);
+    struct memory_range *ranges = malloc(count * sizeof *ranges + 1);
+    for (size_t i = 0; i < count && now && ranges; i++)
+        ranges[i] = (struct memory_range){.address = heads[i].address, .bytes = now[i].bytes, .size = size};
+    if (now && ranges)
+        memory_read_ranges(python->memory, ranges, count);
+    for (size_t i = 0; i < count && now && ranges; i++)
+        heads[i].is_settled = ranges[i].got == size && code_head_is_same(python, &heads[i], &now[i]);
+    free(now);
+    free(ranges);
 }

@@ -12,6 +12,7 @@ enum { CODE_HEAD_SIZE = 320 }; /* bytes; the largest PyCodeObject without its by
 
 struct code_head {
     pst_addr address;
+    bool is_settled;    /* it was the same and lived after all that belongs to it was brought into the cache */
     uint8_t bytes[CODE_HEAD_SIZE];
 };
 
@@ -19,6 +20,8 @@ struct code_head {
 size_t code_head_size(const struct python *python);
 /* Reads it now, past the cache. false: it can't be read. */
 bool code_head_read(const struct python *python, pst_addr address, struct code_head *head);
+/* Whether those that were read before are the same still: settles them. */
+void code_heads_settle(const struct python *python, struct code_head *heads, size_t count);
 /* Whether it lives. */
 bool code_head_lives(const struct python *python, const struct code_head *head);
 /* Whether `now` is the same code object as before, and lives. */

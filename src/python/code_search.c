@@ -1,6 +1,7 @@
 /* The search for code objects: one after the other is decoded into the same memory. */
 #include "python/code_head.h"
 #include "python/code_object.h"
+#include "python/code_prefetch.h"
 #include "python/object.h"
 #include "python/object_scan.h"
 #include "python/python.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 
 enum {
-    BATCH = 512,      /* candidates that are looked at together: what they share is read once */
+    BATCH = 128,      /* candidates that are looked at together: what they share is read once */
     MAX_ATTEMPTS = 3, /* at a code object of a live target that does not make sense */
     /* Reads for one code object; the largest that were ever seen take some 10,000. */
     MAX_CODE_WORK = 1 << 24,
@@ -250,6 +251,18 @@ static bool next_found(struct pst_code_search *search, struct code_head *head)
     return false;
 }
 
+/* All that the heads of a live target lead to, unless most of them are not wanted. */
+static void prefetch_batch(struct pst_code_search *search)
+{
+    struct memory *memory = search->python->memory;
+    bool head_only = search->head_only || search->name || search->file;
+    memory_set_work(memory, MEMORY_MAX_WORK);
+    codes_prefetch(search->python, search->heads, search->head_count, head_only);
+    search->work += MEMORY_MAX_WORK - memory_get_work_left(memory);
+    code_heads_settle(search->python, search->heads, search->head_count);
+    memory_settle(memory);
+}
+
 /* What is decoded of these heads is read after them: see code_head.h. */
 static bool fill_batch(struct pst_code_search *search)
 {
@@ -258,42 +271,56 @@ static bool fill_batch(struct pst_code_search *search)
            (search->which == PST_CODE_ALL ? next_found(search, &search->heads[search->head_count])
                                           : next_given(search, &search->heads[search->head_count])))
         search->head_count++;
-    memory_trim(search->python->memory, OBJECT_SCAN_CACHE_PAGES);
-    if (is_live(search))
+    if (is_live(search)) {
+        memory_trim(search->python->memory, 0);
         memory_outdate(search->python->memory);
+        prefetch_batch(search);
+    } else {
+        memory_trim(search->python->memory, OBJECT_SCAN_CACHE_PAGES);
+    }
     return search->head_count > 0;
 }
 
 /* ---- stepping ------------------------------------------------------------------------------------------ */
 
-/* Decodes it, if it is one and is wanted. *stays is false if it died or changed meanwhile, or is none. */
-static pst_error *try_decode(struct pst_code_search *search, const struct code_head *head, uint64_t work, bool *wanted,
-                             bool *stays)
+/* Decodes it, if it is one and is wanted. */
+static pst_error *try_decode(struct pst_code_search *search, pst_addr address, uint64_t work, bool *wanted,
+                             bool *is_code)
 {
-    const struct python *python = search->python;
-    struct code_head now;
+    struct memory *memory = search->python->memory;
     clear_code(search);
-    memory_set_work(python->memory, work);
-    *wanted = *stays = false;
-    TRY(code_validate(python, head->address, stays));
-    if (!*stays)
-        return NULL;
-    decode(search, head->address, wanted);
-    search->work += work - memory_get_work_left(python->memory);
-    if (is_live(search) && *wanted)
-        *stays = code_head_read(python, head->address, &now) && code_head_is_same(python, head, &now);
-    return NULL;
+    memory_set_work(memory, work);
+    *wanted = *is_code = false;
+    pst_error *error = code_validate(search->python, address, is_code);
+    if (!error && *is_code)
+        decode(search, address, wanted);
+    search->work += work - memory_get_work_left(memory);
+    return error;
 }
 
-/* Without errors, or as well as it can be. What changed or makes no sense in a live target is looked at again, and may
- * be gone then. */
+/* Whether it is the same living object still as when its head was read: then it was so while it was decoded. `late`:
+ * how often late memory had been touched before that. */
+static bool is_same(const struct pst_code_search *search, const struct code_head *head, uint64_t late)
+{
+    struct code_head now;
+    uint64_t late_now;
+    if (!is_live(search) ||
+        (head->is_settled && memory_count_late(search->python->memory, &late_now) && late_now == late))
+        return true;
+    return code_head_read(search->python, head->address, &now) && code_head_is_same(search->python, head, &now);
+}
+
+/* Without errors, or as well as it can be: what changed in a live target, or makes no sense (its bytecode was
+ * being instrumented, perhaps), is looked at again, and may be gone then. */
 static pst_error *decode_living(struct pst_code_search *search, struct code_head *head, uint64_t work, bool *wanted)
 {
     for (int attempt = 1;; attempt++) {
-        bool stays;
-        pst_error *error = try_decode(search, head, work, wanted, &stays);
-        bool is_good = !error && stays && !search->code.errors.first;
-        if (!is_live(search) || is_good || attempt == MAX_ATTEMPTS) {
+        bool is_code;
+        uint64_t late;
+        memory_count_late(search->python->memory, &late);
+        pst_error *error = try_decode(search, head->address, work, wanted, &is_code);
+        bool stays = is_same(search, head, late);
+        if ((stays && (!is_code || !search->code.errors.first)) || !is_live(search) || attempt == MAX_ATTEMPTS) {
             *wanted = *wanted && stays;
             return error;
         }

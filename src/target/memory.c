@@ -45,6 +45,8 @@ struct memory {
     uint64_t work_left;           /* of MEMORY_MAX_WORK */
     uint32_t epoch;               /* counts memory_begin(); pages that were only read ahead have epoch 0 */
     uint32_t generation;          /* counts memory_refresh() */
+    bool is_settled;              /* what is read from now on is late */
+    uint64_t late_count;          /* how often such pages were touched */
     pst_addr ahead_low;           /* the run of pages that the newest misses make: [ahead_low, ahead_high) */
     pst_addr ahead_high;
     size_t ahead_count;           /* how many pages the next miss at either end of it reads */
@@ -201,6 +203,7 @@ static void read_pages(struct memory *memory, struct memory_page *const *pages, 
         pages[i]->errnum = 0;
         pages[i]->why = NULL;
         pages[i]->generation = memory->generation;
+        pages[i]->is_late = memory->is_settled;
     }
     memory->read_count++;
     memory->source.read_pages(memory->source.context, pages, count);
@@ -284,6 +287,10 @@ static struct memory_page *touch_page(struct memory *memory, pst_addr page_addre
             return NULL;
     }
     page->epoch = memory->epoch;
+    if (page->is_late) {
+        memory->late_count++;   /* and no window, so that each touch is counted */
+        return page;
+    }
     *window_of(memory, page_address) = (struct window){.start = page_address + page->valid_start,
                                                        .size = (uint64_t)page->valid_end - page->valid_start,
                                                        .bytes = page->bytes + page->valid_start};
@@ -359,6 +366,17 @@ void memory_read_range(struct memory *memory, pst_addr address, uint8_t *bytes, 
         *got = 0;
 }
 
+void memory_read_ranges(struct memory *memory, struct memory_range *ranges, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        ranges[i].got = 0;
+        if (!memory->source.read_ranges)
+            memory_read_range(memory, ranges[i].address, ranges[i].bytes, ranges[i].size, &ranges[i].got);
+    }
+    if (memory->source.read_ranges)
+        memory->source.read_ranges(memory->source.context, ranges, count);
+}
+
 bool memory_find_used(struct memory *memory, pst_addr *start, pst_addr *end)
 {
     return !memory->source.find_used || memory->source.find_used(memory->source.context, start, end);
@@ -369,6 +387,7 @@ void memory_trim(struct memory *memory, size_t max_pages)
     if (memory->page_count <= max_pages)
         return;
     forget_windows(memory);
+    memory->is_settled = false;
     memory->ahead_low = memory->ahead_high = 0;
     memset(memory->slots, 0, (memory->slot_mask + 1) * sizeof *memory->slots);
     /* The largest chunk stays, so that filling it again costs no page faults. */
@@ -393,6 +412,24 @@ static int compare_addresses(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+/* The pages of `addresses` that have to be read; most of the doubles among them are left out. */
+static size_t list_missing(const struct memory *memory, const pst_addr *addresses, size_t count, pst_addr *wanted)
+{
+    enum { SEEN = 256 };
+    pst_addr seen[SEEN] = {0};
+    size_t wanted_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        pst_addr page_address = addresses[i] & ~(pst_addr)(MEMORY_PAGE_SIZE - 1);
+        pst_addr *slot = &seen[page_address >> PAGE_SHIFT & (SEEN - 1)];
+        /* Null pointers are common among prefetched addresses, and nothing is ever mapped there. */
+        if (page_address == *slot || is_current(memory, page_address))
+            continue;
+        *slot = page_address;
+        wanted[wanted_count++] = page_address;
+    }
+    return wanted_count;
+}
+
 void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t count)
 {
     if (count > MEMORY_MAX_PAGES)
@@ -402,13 +439,7 @@ void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t co
     pst_addr *wanted = malloc(count * sizeof *wanted + 1);
     struct memory_page **pages = malloc(count * sizeof(struct memory_page *) + 1);
     if (wanted && pages) {
-        size_t wanted_count = 0, page_count = 0;
-        for (size_t i = 0; i < count; i++) {
-            pst_addr page_address = addresses[i] & ~(pst_addr)(MEMORY_PAGE_SIZE - 1);
-            /* Null pointers are common among prefetched addresses, and nothing is ever mapped there. */
-            if (page_address && !is_current(memory, page_address))
-                wanted[wanted_count++] = page_address;
-        }
+        size_t wanted_count = list_missing(memory, addresses, count, wanted), page_count = 0;
         /* In order of address, so that neighbours become neighbours here and are read as one. */
         qsort(wanted, wanted_count, sizeof *wanted, compare_addresses);
         for (size_t i = 0; i < wanted_count; i++) {
@@ -441,8 +472,20 @@ uint64_t memory_get_work_left(const struct memory *memory)
     return memory->work_left;
 }
 
+void memory_settle(struct memory *memory)
+{
+    memory->is_settled = true;
+}
+
+bool memory_count_late(const struct memory *memory, uint64_t *count)
+{
+    *count = memory->late_count;
+    return memory->is_settled;
+}
+
 void memory_outdate(struct memory *memory)
 {
+    memory->is_settled = false;
     forget_windows(memory);
     memory->ahead_low = memory->ahead_high = 0;
     memory->generation++;

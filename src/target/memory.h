@@ -34,6 +34,15 @@ struct memory_page {
     const char *why;      /* the same in words; static */
     uint32_t epoch;       /* of the newest touch; the cache's own */
     uint32_t generation;  /* which memory_refresh() it was read after; the cache's own */
+    bool is_late;         /* it was read after memory_settle(); the cache's own */
+};
+
+/* A stretch of memory, to be copied to `bytes`. */
+struct memory_range {
+    pst_addr address;
+    uint8_t *bytes;
+    size_t size;
+    size_t got;           /* how many bytes were copied, from its start */
 };
 
 struct memory_source {
@@ -43,6 +52,8 @@ struct memory_source {
     /* Copies what can be read from `address` on, in one piece, up to `size` bytes: how many that is. NULL: this
      * source has nothing better than read_pages. */
     size_t (*read_range)(void *context, pst_addr address, uint8_t *bytes, size_t size);
+    /* The same of many small ones, `got` of which is 0 before. NULL: there is nothing better than one by one. */
+    void (*read_ranges)(void *context, struct memory_range *ranges, size_t count);
     /* Narrows [*start, *end), a mapping or the rest of one, to the next stretch in it that holds anything: memory that
      * was never used is passed over. false: nothing is left. NULL: all of it may hold something. */
     bool (*find_used)(void *context, pst_addr *start, pst_addr *end);
@@ -63,6 +74,8 @@ MUST_USE pst_error *memory_read_some(struct memory *memory, pst_addr address, vo
 
 /* Past the cache, for what is read once and is large: see memory_source. *got bytes were copied. */
 void memory_read_range(struct memory *memory, pst_addr address, uint8_t *bytes, size_t size, size_t *got);
+/* Many at once. */
+void memory_read_ranges(struct memory *memory, struct memory_range *ranges, size_t count);
 bool memory_find_used(struct memory *memory, pst_addr *start, pst_addr *end);
 
 /* Forgets all pages if the cache holds more than `max_pages`: between two things that have nothing to do with each
@@ -79,6 +92,11 @@ void memory_begin(struct memory *memory);
 
 /* All that the cache holds counts as outdated: what is read from here on is not older than this moment. */
 void memory_outdate(struct memory *memory);
+
+/* All that the cache holds is settled, and what is read from here on is late, until it is outdated or trimmed. */
+void memory_settle(struct memory *memory);
+/* How many times something late was touched. false: nothing is settled. */
+bool memory_count_late(const struct memory *memory, uint64_t *count);
 
 /* How much may be read from here on until the next memory_begin() or memory_refresh(): in reads, as MEMORY_MAX_WORK
  * counts them. For many small things, each of which may be a lie. */

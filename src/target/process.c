@@ -153,6 +153,43 @@ static size_t process_read_range(void *context, pst_addr address, uint8_t *bytes
     }
 }
 
+/* One call for up to MAX_BATCH ranges. Returns how many are done: all, or those up to the first that could not be read
+ * to its end. -1: none could be tried, errno says why. */
+static ssize_t read_range_batch(const struct process *process, struct memory_range *ranges, size_t count)
+{
+    struct iovec local[MAX_BATCH], remote[MAX_BATCH];
+    size_t tried = count < MAX_BATCH ? count : MAX_BATCH, done = 0;
+    for (size_t i = 0; i < tried; i++) {
+        local[i] = (struct iovec){ranges[i].bytes, ranges[i].size};
+        remote[i] = (struct iovec){(void *)(uintptr_t)ranges[i].address, ranges[i].size};
+    }
+    ssize_t left = process_vm_readv(process->reader, local, tried, remote, tried, 0);
+    if (left < 0 && errno != EFAULT)
+        return -1;
+    for (bool whole = true; done < tried && whole; done++) {
+        size_t size = ranges[done].size;
+        ranges[done].got = left <= 0 ? 0 : (size_t)left < size ? (size_t)left : size;
+        left -= (ssize_t)ranges[done].got;
+        whole = ranges[done].got == size;
+    }
+    return (ssize_t)done;
+}
+
+static void process_read_ranges(void *context, struct memory_range *ranges, size_t count)
+{
+    const struct process *process = context;
+    for (size_t i = 0; i < count;) {
+        ssize_t done = process->memory_file < 0 ? read_range_batch(process, &ranges[i], count - i) : -1;
+        if (done > 0) {
+            i += (size_t)done;
+            continue;
+        }
+        /* Which finds another way, if there is one. */
+        ranges[i].got = process_read_range(context, ranges[i].address, ranges[i].bytes, ranges[i].size);
+        i++;
+    }
+}
+
 /* ---- opening --------------------------------------------------------------------------------------- */
 
 static pst_error *gone(const struct process *process)
@@ -396,6 +433,7 @@ static pst_error *open_process(struct process *process)
     TRY(open_directory(process));
     TRY(memory_open((struct memory_source){.read_pages = process_read_pages,
                                            .read_range = process_read_range,
+                                           .read_ranges = process_read_ranges,
                                            .find_used = process_find_used,
                                            .context = process},
                     &target->memory));

@@ -236,6 +236,38 @@ static void prefetches_in_one_go(void **state)
     memory_close(memory);
 }
 
+/* Each touch of what was read after memory_settle() counts, however often it comes. */
+static void counts_what_is_late(void **state)
+{
+    (void)state;
+    struct fake fake;
+    struct memory *memory = open_fake(&fake);
+    uint64_t before, after;
+    assert_false(memory_count_late(memory, &before));
+    assert_reads(memory, &fake, at(&fake, 3, 0), 8);
+    memory_settle(memory);
+    assert_true(memory_count_late(memory, &before));
+    assert_reads(memory, &fake, at(&fake, 3, 16), 8);
+    memory_count_late(memory, &after);
+    assert_int_equal(before, after);
+    for (int i = 0; i < 3; i++)
+        assert_reads(memory, &fake, at(&fake, 20, 16), 8);
+    assert_reads(memory, &fake, at(&fake, 3, 16), 8);
+    memory_count_late(memory, &after);
+    assert_int_equal(after - before, 3);
+    memory_outdate(memory);
+    assert_false(memory_count_late(memory, &after));
+    assert_reads(memory, &fake, at(&fake, 20, 16), 8);
+    memory_settle(memory);
+    assert_true(memory_count_late(memory, &before));
+    assert_reads(memory, &fake, at(&fake, 20, 16), 8);
+    memory_count_late(memory, &after);
+    assert_int_equal(before, after);
+    memory_trim(memory, 0);
+    assert_false(memory_count_late(memory, &after));
+    memory_close(memory);
+}
+
 static void refreshes_what_was_touched(void **state)
 {
     (void)state;
@@ -335,6 +367,7 @@ int main(void)
         cmocka_unit_test(survives_the_end_of_the_address_space),
         cmocka_unit_test(reads_ahead_both_ways),
         cmocka_unit_test(prefetches_in_one_go),
+        cmocka_unit_test(counts_what_is_late),
         cmocka_unit_test(refreshes_what_was_touched),
         cmocka_unit_test(refresh_sees_pages_go),
         cmocka_unit_test(stops_at_its_limit),

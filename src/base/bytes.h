@@ -2,12 +2,24 @@
 #ifndef PYSTANDER_BASE_BYTES_H
 #define PYSTANDER_BASE_BYTES_H
 
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+/* Eight bytes: by far the most frequent. */
+static inline uint64_t bytes_word(const uint8_t *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return le64toh(word);
+}
 
 /* An unsigned number of 1 to 8 bytes. */
 static inline uint64_t bytes_unsigned(const uint8_t *bytes, size_t size)
 {
+    if (size == 8)
+        return bytes_word(bytes);
     uint64_t value = 0;
     for (size_t i = size; i-- > 0;)
         value = value << 8 | bytes[i];

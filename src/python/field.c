@@ -29,7 +29,7 @@ static pst_error *read_bytes(const struct python *python, pst_addr object, enum 
     return error ? explain(error, python, field) : NULL;
 }
 
-pst_error *field_unsigned(const struct python *python, pst_addr object, enum field field, uint64_t *value)
+static pst_error *read_unsigned(const struct python *python, pst_addr object, enum field field, uint64_t *value)
 {
     const struct place *place = &python->layout.places[field];
     uint8_t bytes[8];
@@ -38,6 +38,15 @@ pst_error *field_unsigned(const struct python *python, pst_addr object, enum fie
     if (place->width && place->width < 64)
         *value = *value >> place->bit & (((uint64_t)1 << place->width) - 1);
     return NULL;
+}
+
+pst_error *field_unsigned(const struct python *python, pst_addr object, enum field field, uint64_t *value)
+{
+    const struct place *place = &python->layout.places[field];
+    bool is_word = place->size == 8 && place->offset >= 0 && !place->width;
+    if (is_word && memory_peek_word(python->memory, object + (uint32_t)place->offset, value))
+        return NULL;
+    return read_unsigned(python, object, field, value);
 }
 
 pst_error *field_signed(const struct python *python, pst_addr object, enum field field, int64_t *value)
@@ -64,7 +73,9 @@ pst_error *field_address(const struct python *python, pst_addr object, enum fiel
 pst_error *pointer_at(const struct python *python, pst_addr array, uint64_t index, pst_addr *value)
 {
     uint8_t bytes[8];
+    if (memory_peek_word(python->memory, array + index * 8, value))
+        return NULL;
     TRY(memory_read(python->memory, array + index * 8, bytes, sizeof bytes));
-    *value = bytes_unsigned(bytes, sizeof bytes);
+    *value = bytes_word(bytes);
     return NULL;
 }

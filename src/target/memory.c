@@ -1,5 +1,6 @@
 #include "target/memory.h"
 
+#include "base/bytes.h"
 #include "base/hash.h"
 
 #include <stdlib.h>
@@ -338,16 +339,22 @@ pst_error *memory_read_some(struct memory *memory, pst_addr address, void *bytes
     return NULL;
 }
 
+bool memory_peek_word(struct memory *memory, pst_addr address, uint64_t *word)
+{
+    const struct window *window = window_of(memory, address);
+    uint64_t offset = address - window->start;
+    if (offset >= window->size || window->size - offset < sizeof *word || !spend(memory, sizeof *word))
+        return false;
+    *word = bytes_word(window->bytes + offset);
+    return true;
+}
+
 pst_error *memory_read(struct memory *memory, pst_addr address, void *bytes, size_t size)
 {
     const struct window *window = window_of(memory, address);
     uint64_t offset = address - window->start;
     if (offset < window->size && size <= window->size - offset && spend(memory, size)) {
-        const uint8_t *from = window->bytes + offset;
-        if (size == 8) /* by far the most frequent: worth sparing it the call */
-            memcpy(bytes, from, 8);
-        else
-            memcpy(bytes, from, size);
+        memcpy(bytes, window->bytes + offset, size);
         return NULL;
     }
     size_t got;
@@ -412,29 +419,39 @@ static int compare_addresses(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* The pages of `addresses` that have to be read; most of the doubles among them are left out. */
+/* The pages of `addresses` that have to be read; of neighbours of one page one, and of others in it most. */
 static size_t list_missing(const struct memory *memory, const pst_addr *addresses, size_t count, pst_addr *wanted)
 {
-    enum { SEEN = 256 };
+    enum { SEEN = 16 };
     pst_addr seen[SEEN] = {0};
     size_t wanted_count = 0;
     for (size_t i = 0; i < count; i++) {
         pst_addr page_address = addresses[i] & ~(pst_addr)(MEMORY_PAGE_SIZE - 1);
         pst_addr *slot = &seen[page_address >> PAGE_SHIFT & (SEEN - 1)];
         /* Null pointers are common among prefetched addresses, and nothing is ever mapped there. */
-        if (page_address == *slot || is_current(memory, page_address))
+        if (page_address == *slot)
             continue;
         *slot = page_address;
-        wanted[wanted_count++] = page_address;
+        if (!is_current(memory, page_address))
+            wanted[wanted_count++] = page_address;
     }
     return wanted_count;
+}
+
+/* Whether any of the pages has to be read: seldom so, where whole batches were prefetched before. */
+static bool is_any_missing(const struct memory *memory, const pst_addr *addresses, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (addresses[i] >= MEMORY_PAGE_SIZE && !is_current(memory, addresses[i] & ~(pst_addr)(MEMORY_PAGE_SIZE - 1)))
+            return true;
+    return false;
 }
 
 void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t count)
 {
     if (count > MEMORY_MAX_PAGES)
         count = MEMORY_MAX_PAGES;
-    if (!spend(memory, count * WORK_BYTES))
+    if (!spend(memory, count * WORK_BYTES) || !is_any_missing(memory, addresses, count))
         return;
     pst_addr *wanted = malloc(count * sizeof *wanted + 1);
     struct memory_page **pages = malloc(count * sizeof(struct memory_page *) + 1);

@@ -68,6 +68,9 @@ void memory_close(struct memory *memory);
 /* All `size` bytes at `address`, or an error. */
 MUST_USE pst_error *memory_read(struct memory *memory, pst_addr address, void *bytes, size_t size);
 
+/* The eight bytes at `address`, little-endian, if they are at hand: most are. false: memory_read() may have them. */
+bool memory_peek_word(struct memory *memory, pst_addr address, uint64_t *word);
+
 /* As many as can be read of `size` bytes: *got of them, with the reason why not more as the error. */
 MUST_USE pst_error *memory_read_some(struct memory *memory, pst_addr address, void *bytes, size_t size,
                                      size_t *got);

@@ -78,13 +78,13 @@ pst_error *interpreter_get_modules(const struct python *python, pst_addr interpr
     return field_address(python, interpreter, field, modules);
 }
 
-pst_error *interpreter_read_hexversion(const struct python *python, pst_addr interpreter, uint64_t *hexversion)
+pst_error *interpreter_read_sys(const struct python *python, pst_addr interpreter, const char *name, uint64_t *value)
 {
     pst_addr sysdict, object;
-    *hexversion = 0;
+    *value = 0;
     TRY(field_address(python, interpreter, F(PyInterpreterState_sysdict), &sysdict));
-    TRY(dict_get(python, sysdict, "hexversion", NULL, &object));
-    return object ? object_get_int(python, object, hexversion) : NULL;
+    TRY(dict_get(python, sysdict, name, NULL, &object));
+    return object ? object_get_int(python, object, value) : NULL;
 }
 
 static pst_error *count_interpreters(const struct python *python, size_t *count)

@@ -43,7 +43,7 @@ static pst_error *try_location(const struct python *python, size_t *length)
     TRY(check_interpreter(python, interpreter, &matches));
     if (!matches)
         return NULL;
-    TRY(interpreter_read_hexversion(python, interpreter, &hexversion));
+    TRY(interpreter_read_sys(python, interpreter, "hexversion", &hexversion));
     while (is_of_layout(python, hexversion) && interpreter && ++*length < SNAPSHOT_MAX_INTERPRETERS)
         TRY(field_address(python, interpreter, F(PyInterpreterState_next), &interpreter));
     if (interpreter)
@@ -114,7 +114,7 @@ static void take_version(struct python *python)
     uint64_t hexversion = 0;
     pst_error *error = interpreter_get_head(python, &interpreter);
     if (!error)
-        error = interpreter_read_hexversion(python, interpreter, &hexversion);
+        error = interpreter_read_sys(python, interpreter, "hexversion", &hexversion);
     if (!error)
         error = field_address(python, interpreter, F(PyInterpreterState_sysdict), &sysdict);
     if (!error)

@@ -13,7 +13,7 @@ static pst_error *read_hexversion(struct python *python)
     TRY(interpreter_get_head(python, &interpreter));
     if (!interpreter)
         return error_new(PST_ERROR_NOT_PYTHON, "CPython is there but not initialised: no interpreter exists");
-    TRY(interpreter_read_hexversion(python, interpreter, &hexversion));
+    TRY(interpreter_read_sys(python, interpreter, "hexversion", &hexversion));
     if (hexversion && hexversion >> 16 != ((uint64_t)python->version.major << 8 | (uint64_t)python->version.minor))
         return error_new(PST_ERROR_CORRUPT, "sys.hexversion is 0x%llx in what seems to be CPython %d.%d",
                          (unsigned long long)hexversion, python->version.major, python->version.minor);
@@ -33,10 +33,27 @@ static pst_error *read_hexversion_twice(struct python *python)
     return read_hexversion(python);
 }
 
-/* 2.7 was built with two or four bytes for a Py_UNICODE; the names of its functions say which. */
+static pst_error *read_maxunicode(const struct python *python, uint64_t *maxunicode)
+{
+    pst_addr interpreter;
+    *maxunicode = 0;
+    TRY(interpreter_get_head(python, &interpreter));
+    return interpreter ? interpreter_read_sys(python, interpreter, "maxunicode", maxunicode) : NULL;
+}
+
+/* 2.7 was built with two or four bytes for a Py_UNICODE. sys.maxunicode says which, and the names of its functions,
+ * which a core may not have. */
 static pst_error *detect_unicode_unit(struct python *python)
 {
+    uint64_t maxunicode;
     pst_addr narrow;
+    pst_error *error = read_maxunicode(python, &maxunicode);
+    bool is_known = !error && maxunicode;
+    pst_error_free(error);
+    if (is_known) {
+        python->unicode_unit = maxunicode > UINT16_MAX ? 4 : 2;
+        return NULL;
+    }
     TRY(location_find_symbol(python->target, &python->location, "PyUnicodeUCS2_FromUnicode", &narrow));
     python->unicode_unit = narrow ? 2 : 4;
     return NULL;
@@ -59,10 +76,10 @@ static pst_error *open_python(struct python *python)
     TRY(settle(python));
     if (!python->location.runtime && !python->location.interp_head && python->location.suspects.count)
         TRY(interpreter_search_suspects(python));
-    if (python_is_2(python))
-        TRY(detect_unicode_unit(python));
     if (!python->location.runtime && !python->location.interp_head)
         TRY(interpreter_search_head(python));
+    if (python_is_2(python))
+        TRY(detect_unicode_unit(python));
     if (python->version.hexversion)
         return NULL;
     error_list_add(&target->errors, error_in(read_hexversion_twice(python), "the version"));

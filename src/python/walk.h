@@ -160,9 +160,9 @@ MUST_USE pst_error *interpreter_get_head(const struct python *python, pst_addr *
 MUST_USE pst_error *interpreter_get_threads(const struct python *python, pst_addr interpreter, pst_addr *thread);
 /* sys.modules; 0: there are none yet. */
 MUST_USE pst_error *interpreter_get_modules(const struct python *python, pst_addr interpreter, pst_addr *modules);
-/* sys.hexversion; 0: there is none yet. */
-MUST_USE pst_error *interpreter_read_hexversion(const struct python *python, pst_addr interpreter,
-                                                uint64_t *hexversion);
+/* sys.hexversion, or another int of that module; 0: there is none yet. */
+MUST_USE pst_error *interpreter_read_sys(const struct python *python, pst_addr interpreter, const char *name,
+                                         uint64_t *value);
 void interpreters_walk(struct walk *walk);
 
 /* ---- interpreter_search.c --------------------------------------------------------------------------- */

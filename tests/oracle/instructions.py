@@ -42,6 +42,8 @@ def read_blocks(text):
         match = TITLE.match(line)
         if match:
             lines = blocks[match.group(1)] = []
+        elif line.startswith("Copy "):  # of the bytecode, which dis knows nothing of
+            lines = []
         else:
             lines.append(line)
     return {address: "\n".join(lines).strip("\n") for address, lines in blocks.items()}

@@ -23,6 +23,7 @@ import traceback
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/oracle"))
 import interpreters as found_interpreters  # noqa: E402
+import process  # noqa: E402
 
 NAME = pathlib.Path(sys.argv[0]).name
 PYSTANDER = os.path.abspath(os.environ.get("PYSTANDER") or ROOT / "build/release/pystander")
@@ -446,6 +447,33 @@ def controls(text):
                    if (point < " " and point != "\n") or "\x7f" <= point < "\xa0"
                    or point in "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
                    or "\udc80" <= point <= "\udcff"})
+
+
+# How a target is started that is to leave a core.
+DUMPABLE = ["prlimit", "--core=unlimited"]
+
+
+@contextlib.contextmanager
+def kernel_core(target, folder, signal_number=None):
+    """The core that the kernel writes when it dies, of the signal or by itself; and what the tool must be told."""
+    root = target.interpreter.root or ""
+    pattern = process.FilePattern()
+    pattern.open()
+    try:
+        if pattern.reason:
+            raise Skip(pattern.reason)
+        if signal_number:
+            os.kill(target.pid, signal_number)
+        wait_for(lambda: target.process.poll() is not None, 60, "it died")
+        core = process.find_core(target.pid, folder, root)
+        if not core:
+            raise Skip(f"the kernel wrote no core ({process.core_pattern()})")
+    finally:
+        pattern.close()
+    try:
+        yield [*(["--sysroot", root] if root else []), core]
+    finally:
+        os.unlink(core)
 
 
 @contextlib.contextmanager

@@ -51,7 +51,8 @@ struct writer {
     struct text path;           /* of the file that was written last */
     pst_error *file_failure;    /* of that file */
     pst_error *failure;
-    size_t failed_count;        /* files that are not there, or not all of what they should hold */
+    size_t file_count;          /* those that were tried */
+    size_t failed_count;        /* of them, those that are not there, or not all of what they should hold */
     struct report_export report;
 };
 
@@ -102,6 +103,7 @@ static bool next_file(void *context, struct report_export_file *exported)
         writer->report.written_count++;
         writer->report.code_count += file->code_count;
     }
+    writer->file_count++;
     writer->failed_count += !exported->path || file->errors;
     return true;
 }
@@ -164,7 +166,7 @@ static int print(struct session *session, struct writer *writer)
         return EXIT_COMPLETE;
     if (!session->invocation->quiet && writer->failed_count)
         message("partial: %zu of %zu files were not written, or not with all that belongs in them; the report says "
-                "why", writer->failed_count, pst_export_get_file_count(writer->exported));
+                "why", writer->failed_count, writer->file_count);
     else if (!session->invocation->quiet)
         message("partial: not everything could be read; the report says what");
     return EXIT_PARTIAL;

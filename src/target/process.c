@@ -153,16 +153,16 @@ static size_t process_read_range(void *context, pst_addr address, uint8_t *bytes
     }
 }
 
-/* One call for up to MAX_BATCH ranges. Returns how many are done: all, or those up to the first that could not be read
- * to its end. -1: none could be tried, errno says why. */
+/* One call for up to MAX_BATCH ranges, one at least. Returns how many are done: all, or those up to the first that could
+ * not be read to its end. -1: none could be tried, errno says why. */
 static ssize_t read_range_batch(const struct process *process, struct memory_range *ranges, size_t count)
 {
     struct iovec local[MAX_BATCH], remote[MAX_BATCH];
-    size_t tried = count < MAX_BATCH ? count : MAX_BATCH, done = 0;
-    for (size_t i = 0; i < tried; i++) {
-        local[i] = (struct iovec){ranges[i].bytes, ranges[i].size};
-        remote[i] = (struct iovec){(void *)(uintptr_t)ranges[i].address, ranges[i].size};
-    }
+    size_t tried = 0, done = 0;
+    do {
+        local[tried] = (struct iovec){ranges[tried].bytes, ranges[tried].size};
+        remote[tried] = (struct iovec){(void *)(uintptr_t)ranges[tried].address, ranges[tried].size};
+    } while (++tried < count && tried < MAX_BATCH);
     ssize_t left = process_vm_readv(process->reader, local, tried, remote, tried, 0);
     if (left < 0 && errno != EFAULT)
         return -1;

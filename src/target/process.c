@@ -153,8 +153,8 @@ static size_t process_read_range(void *context, pst_addr address, uint8_t *bytes
     }
 }
 
-/* One call for up to MAX_BATCH ranges, one at least. Returns how many are done: all, or those up to the first that could
- * not be read to its end. -1: none could be tried, errno says why. */
+/* One call for up to MAX_BATCH ranges, one at least. Returns how many are done: all, or those up to the first that
+ * could not be read to its end. -1: none could be tried, errno says why. */
 static ssize_t read_range_batch(const struct process *process, struct memory_range *ranges, size_t count)
 {
     struct iovec local[MAX_BATCH], remote[MAX_BATCH];

@@ -1,5 +1,7 @@
 """What the oracles of code objects share: a target that writes down what it has to say and waits, the tool's codes as a
-stream, and the count of what was compared."""
+stream, the count of what was compared, and the choice of interpreters."""
+import concurrent.futures
+import contextlib
 import os
 import shutil
 import signal
@@ -10,7 +12,7 @@ import threading
 import time
 
 import interpreters
-from process import Failure, command_in_root, find_core
+from process import Failure, Programs, command_in_root, find_core
 
 START_TIMEOUT = 300
 TOOL_TIMEOUT = 120
@@ -124,3 +126,44 @@ class Totals:
     def print_summary(self):
         print("%d passed, %d failed, %d skipped; %d code objects, %d fields, %.0f s" % (
             self.passed, self.failed, self.skipped, self.codes, self.fields, time.monotonic() - self.started))
+
+
+# ---- interpreters -------------------------------------------------------------------------------------------
+
+def add_options(parser):
+    parser.add_argument("--tool", required=True, type=os.path.abspath)
+    parser.add_argument("--interpreter", action="append", metavar="GLOB", help="or prefix; of an id")
+    parser.add_argument("-j", "--jobs", type=int, default=2)
+
+
+class Chosen:
+    """The interpreters that the options name; `lacking`: those that are required, and not there."""
+
+    def __init__(self, options):
+        self.jobs = options.jobs
+        self.interpreters = interpreters.find_all()
+        self.lacking = interpreters.missing(self.interpreters)
+        for pattern in self.lacking:
+            print("FAIL  required, and not found: %s" % pattern)
+        if options.interpreter:
+            self.interpreters = [one for one in self.interpreters if any(
+                interpreters.matches(one.id, glob) for glob in options.interpreter)]
+
+    def run(self, jobs_of, *arguments):
+        """Calls what jobs_of(interpreter) yields, with these arguments, the interpreter and its programs."""
+        with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
+            jobs = []
+            for interpreter in self.interpreters:
+                programs = Programs(interpreter)
+                stack.callback(programs.remove)
+                jobs += [pool.submit(job, *arguments, interpreter, programs) for job in jobs_of(interpreter)]
+            for job in jobs:
+                job.result()
+
+    def finish(self, totals):
+        """The exit status."""
+        totals.print_summary()
+        if not self.interpreters:
+            print("skipped: no interpreter is here")
+            return 77
+        return 1 if totals.failed or self.lacking or not totals.passed else 0

@@ -18,7 +18,7 @@ The last line counts runs (an interpreter, a variant, a mode). Exit status 1: a 
 interpreter of PYSTANDER_REQUIRE_INTERPRETERS is missing.
 """
 import argparse
-import concurrent.futures
+import functools
 import json
 import os
 import resource
@@ -27,9 +27,8 @@ import subprocess
 import sys
 import time
 
-import interpreters
-from code_target import SHOWN, Differences, Target, Totals, read_codes
-from process import Failure, FilePattern, Programs
+from code_target import SHOWN, Chosen, Differences, Target, Totals, add_options, read_codes
+from process import Failure, FilePattern
 
 # The first version of each variant; `running` is a program of its own.
 VARIANTS = {"plain": (2, 7), "warm": (3, 11), "settrace": (3, 12), "monitoring": (3, 12), "running": (2, 7)}
@@ -150,7 +149,7 @@ class Comparison(Differences):
 
 # ---- runs ---------------------------------------------------------------------------------------------------
 
-def run_modes(options, totals, interpreter, variant, programs):
+def run_modes(variant, options, totals, interpreter, programs):
     name = "%s %s" % (interpreter.id, variant)
     command = [options.tool, "code", "--json", "--running" if variant == "running" else "--all"]
     target = None
@@ -193,11 +192,9 @@ def run_modes(options, totals, interpreter, variant, programs):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tool", required=True, type=os.path.abspath)
-    parser.add_argument("--interpreter", action="append", metavar="GLOB", help="or prefix; of an id")
+    add_options(parser)
     parser.add_argument("--variant", default=",".join(VARIANTS), metavar="VARIANT,...")
     parser.add_argument("--mode", default=",".join(MODES), metavar="MODE,...")
-    parser.add_argument("-j", "--jobs", type=int, default=2)
     options = parser.parse_args()
     options.variants, options.modes = options.variant.split(","), options.mode.split(",")
     for chosen, known in (options.variants, VARIANTS), (options.modes, MODES):
@@ -208,39 +205,21 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
-    found = interpreters.find_all()
-    lacking = interpreters.missing(found)
-    for pattern in lacking:
-        print("FAIL  required, and not found: %s" % pattern)
-    if options.interpreter:
-        found = [one for one in found if any(interpreters.matches(one.id, glob) for glob in options.interpreter)]
+    chosen, totals, pattern = Chosen(options), Totals(), FilePattern()
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     options.impossible = {} if hard else {"core": "the hard limit of core files is 0"}
-    pattern, totals, folders = FilePattern(), Totals(), {}
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     try:
         if "core" in options.modes:
             pattern.open()
             if pattern.reason:
                 options.impossible["core"] = pattern.reason
-        for interpreter in found:
-            folders[interpreter.id] = Programs(interpreter)
-        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            jobs = [pool.submit(run_modes, options, totals, interpreter, variant, folders[interpreter.id])
-                    for interpreter in found for variant in options.variants
-                    if interpreter.version_info >= VARIANTS[variant]]
-            for job in jobs:
-                job.result()
+        chosen.run(lambda interpreter: [functools.partial(run_modes, variant) for variant in options.variants
+                                        if interpreter.version_info >= VARIANTS[variant]], options, totals)
     finally:
         pattern.close()
-        for programs in folders.values():
-            programs.remove()
-    totals.print_summary()
-    if not found:
-        print("skipped: no interpreter is here")
-        return 77
-    return 1 if totals.failed or lacking or not totals.passed else 0
+    return chosen.finish(totals)
 
 
 if __name__ == "__main__":

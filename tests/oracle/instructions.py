@@ -12,7 +12,6 @@ The last line counts interpreters. Exit status 1: one differed, none was compare
 PYSTANDER_REQUIRE_INTERPRETERS is missing.
 """
 import argparse
-import concurrent.futures
 import json
 import os
 import re
@@ -20,9 +19,8 @@ import subprocess
 import sys
 import time
 
-import interpreters
-from code_target import TOOL_TIMEOUT, Differences, Target, Totals, read_codes
-from process import Failure, Programs
+from code_target import TOOL_TIMEOUT, Chosen, Differences, Target, Totals, add_options, read_codes
+from process import Failure
 
 # fixtures/programs/disassembled.py: FIELDS
 FIELDS = ["offset", "opcode", "opname", "arg", "argrepr", "starts_line", "line", "end_line", "column", "end_column",
@@ -208,28 +206,11 @@ def run(tool, totals, interpreter, programs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tool", required=True, type=os.path.abspath)
-    parser.add_argument("--interpreter", action="append", metavar="GLOB", help="or prefix; of an id")
-    parser.add_argument("-j", "--jobs", type=int, default=2)
+    add_options(parser)
     options = parser.parse_args()
-    found = interpreters.find_all()
-    lacking = interpreters.missing(found)
-    for pattern in lacking:
-        print("FAIL  required, and not found: %s" % pattern)
-    if options.interpreter:
-        found = [one for one in found if any(interpreters.matches(one.id, glob) for glob in options.interpreter)]
-    totals, folders = Totals(), [Programs(interpreter) for interpreter in found]
-    try:
-        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            list(pool.map(lambda pair: run(options.tool, totals, *pair), zip(found, folders)))
-    finally:
-        for programs in folders:
-            programs.remove()
-    totals.print_summary()
-    if not found:
-        print("skipped: no interpreter is here")
-        return 77
-    return 1 if totals.failed or lacking or not totals.passed else 0
+    chosen, totals = Chosen(options), Totals()
+    chosen.run(lambda interpreter: [run], options.tool, totals)
+    return chosen.finish(totals)
 
 
 if __name__ == "__main__":

@@ -41,9 +41,11 @@ static void add_range(struct wanted *wanted, pst_addr address, uint64_t size)
 {
     if (!address || !size || size > MAX_RANGE_SIZE || address > UINT64_MAX - size)
         return;
+    pst_addr last = address + size - 1;
     add(wanted, address);
-    for (pst_addr page = (address | (MEMORY_PAGE_SIZE - 1)) + 1; page < address + size; page += MEMORY_PAGE_SIZE)
-        add(wanted, page);
+    /* The last page of all has none behind it. */
+    for (uint64_t i = address / MEMORY_PAGE_SIZE + 1; i <= last / MEMORY_PAGE_SIZE; i++)
+        add(wanted, i * MEMORY_PAGE_SIZE);
 }
 
 /* ---- members ------------------------------------------------------------------------------------------- */

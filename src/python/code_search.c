@@ -13,7 +13,9 @@
 
 enum {
     BATCH = 128,      /* candidates that are looked at together: what they share is read once */
-    MAX_ATTEMPTS = 3, /* at a code object of a live target that does not make sense */
+    /* At a code object of a live target that does not make sense: of those that come and go, a new one may have just
+     * the head of the old, as its parts are where those of that were. */
+    MAX_ATTEMPTS = 8,
     /* Reads for one code object; the largest that were ever seen take some 10,000. */
     MAX_CODE_WORK = 1 << 24,
     /* Of a whole search MEMORY_MAX_WORK and, for what lies there may refer to, one for each byte searched: twenty

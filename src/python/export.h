@@ -8,7 +8,7 @@
 enum {
     EXPORT_MAX_CODES = 1 << 22,   /* the largest programs have some million */
     EXPORT_MAX_NAME = 1000,       /* bytes of the name of a function that is defined */
-    EXPORT_MAX_ATTEMPTS = 3,      /* at a code object of a live target that does not make sense */
+    EXPORT_MAX_ATTEMPTS = 8,      /* at a code object of a live target that does not make sense */
     EXPORT_MAX_CODE_WORK = 1 << 24, /* reads for one code object, as the search has it */
 };
 

@@ -312,7 +312,7 @@ def is_sanitized():
 
 def rounds(count):
     """So many of a fast build; the sanitizers make it slower."""
-    return max(20, count // 5) if is_sanitized() else count
+    return min(count, max(5, count // 5)) if is_sanitized() else count
 
 
 def tool_environment(**more):

@@ -118,6 +118,11 @@ def all_interpreters():
     return found_interpreters.find_all()
 
 
+def interpreters():
+    """All of them; with PYSTANDER_TEST_PART, for the second and later builds of the same sources, a few."""
+    return chosen() if os.environ.get("PYSTANDER_TEST_PART") else all_interpreters()
+
+
 def system():
     """The distribution's own python3: the first choice where one interpreter will do."""
     for interpreter in all_interpreters():

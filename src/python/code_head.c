@@ -87,12 +87,13 @@ void code_heads_settle(const struct python *python, struct code_head *heads, siz
     size_t size = code_head_size(python);
     struct code_head *now = malloc(count * sizeof *now + 1);
     struct memory_range *ranges = malloc(count * sizeof *ranges + 1);
-    for (size_t i = 0; i < count && now && ranges; i++)
+    bool has_room = now && ranges;
+    for (size_t i = 0; i < count && has_room; i++)
         ranges[i] = (struct memory_range){.address = heads[i].address, .bytes = now[i].bytes, .size = size};
-    if (now && ranges)
+    if (has_room)
         memory_read_ranges(python->memory, ranges, count);
-    for (size_t i = 0; i < count && now && ranges; i++)
-        heads[i].is_settled = ranges[i].got == size && code_head_is_same(python, &heads[i], &now[i]);
+    for (size_t i = 0; i < count; i++)
+        heads[i].is_settled = has_room && ranges[i].got == size && code_head_is_same(python, &heads[i], &now[i]);
     free(now);
     free(ranges);
 }

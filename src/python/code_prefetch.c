@@ -48,6 +48,11 @@ static void add_range(struct wanted *wanted, pst_addr address, uint64_t size)
         add(wanted, i * MEMORY_PAGE_SIZE);
 }
 
+static void add_object(struct wanted *wanted, pst_addr object)
+{
+    add_range(wanted, object, OBJECT_SIZE);
+}
+
 /* ---- members ------------------------------------------------------------------------------------------- */
 
 static const enum field texts[] = {
@@ -94,7 +99,7 @@ static pst_addr get_member(const struct python *python, const struct code_head *
 static void add_members(struct wanted *wanted, const struct code_head *head, const enum field *fields, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        add_range(wanted, get_member(wanted->python, head, fields[i]), OBJECT_SIZE);
+        add_object(wanted, get_member(wanted->python, head, fields[i]));
 }
 
 /* The code object itself, with its bytecode from 3.11 on. */
@@ -149,14 +154,14 @@ static void add_tuple(struct wanted *wanted, pst_addr tuple)
     add_range(wanted, tuple, items - tuple + 8 * count);
 }
 
-static void add_items(struct wanted *wanted, pst_addr tuple)
+static void for_each_item(struct wanted *wanted, pst_addr tuple, void (*add_one)(struct wanted *, pst_addr))
 {
     pst_addr items, item;
     size_t count = find_items(wanted->python, tuple, &items);
     for (size_t i = 0; i < count; i++) {
         pst_error *error = pointer_at(wanted->python, items, i, &item);
         if (!error)
-            add_range(wanted, item, OBJECT_SIZE);
+            add_one(wanted, item);
         pst_error_free(error);
     }
 }
@@ -171,19 +176,7 @@ static void add_constant(struct wanted *wanted, pst_addr object)
     else if (kind == VALUE_BYTES)
         add_bytes(wanted, object);
     else if (kind == VALUE_TUPLE)
-        add_items(wanted, object);
-}
-
-static void add_constants(struct wanted *wanted, pst_addr tuple)
-{
-    pst_addr items, item;
-    size_t count = find_items(wanted->python, tuple, &items);
-    for (size_t i = 0; i < count; i++) {
-        pst_error *error = pointer_at(wanted->python, items, i, &item);
-        if (!error)
-            add_constant(wanted, item);
-        pst_error_free(error);
-    }
+        for_each_item(wanted, object, add_object);
 }
 
 /* The types that all of them ask for. */
@@ -233,10 +226,10 @@ void codes_prefetch(const struct python *python, const struct code_head *heads, 
     fetch(wanted);
     for (size_t i = 0; i < count && !head_only; i++)
         for (size_t j = 0; j < COUNT(tuples); j++)
-            add_items(wanted, get_member(python, &heads[i], tuples[j]));
+            for_each_item(wanted, get_member(python, &heads[i], tuples[j]), add_object);
     fetch(wanted);
     for (size_t i = 0; i < count && !head_only; i++)
-        add_constants(wanted, get_member(python, &heads[i], F(PyCodeObject_co_consts)));
+        for_each_item(wanted, get_member(python, &heads[i], F(PyCodeObject_co_consts)), add_constant);
     fetch(wanted);
     free(wanted);
 }

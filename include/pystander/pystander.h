@@ -450,6 +450,37 @@ PST_API const pst_error *pst_export_get_errors(const pst_export *exported);
 PST_API uint64_t pst_export_get_scanned_size(const pst_export *exported);
 PST_API void pst_export_close(pst_export *exported);
 
+/* ---- small cores ------------------------------------------------------------------------------------ */
+
+/* What a core of a target needs to have so that every command gives on it what it gives on the target itself: the
+ * notes, the mapped files' names, and just the pages of memory that are read for stacks, hooks and code objects, and
+ * those that frames' variables lead to. No file of the target's is needed for it later. */
+typedef struct pst_core pst_core;
+
+typedef struct pst_core_options {
+    size_t size;           /* sizeof(pst_core_options) */
+    bool all_code;         /* every code object, as PST_CODE_ALL; else those that run */
+    uint64_t heap_size;    /* bytes to keep of what variables lead to, the nearest first; 0: PST_CORE_HEAP_SIZE */
+    bool with_heap_size;   /* heap_size is meant, 0 too */
+} pst_core_options;
+
+#define PST_CORE_HEAP_SIZE (256 * 1024)
+
+/* Takes a snapshot (with_hooks) and the pages. A live target is stopped as by pst_snapshot_take(), while its stacks and
+ * what variables lead to are copied; code objects are read as it runs on. The target must outlive it. */
+PST_API PST_MUST_USE pst_error *pst_core_take(pst_target *target, const pst_core_options *options, pst_core **core);
+/* The snapshot, borrowed: for a report of the same moment. */
+PST_API const pst_snapshot *pst_core_get_snapshot(const pst_core *core);
+/* What the core will lack that the target has. */
+PST_API const pst_error *pst_core_get_errors(const pst_core *core);
+/* Bytes of the target's memory that are kept. */
+PST_API uint64_t pst_core_get_kept_size(const pst_core *core);
+/* What variables lead to was cut at heap_size. */
+PST_API bool pst_core_is_heap_cut(const pst_core *core);
+/* Writes it to `fd`, which may be a pipe; *size bytes. Once. */
+PST_API PST_MUST_USE pst_error *pst_core_write(pst_core *core, int fd, uint64_t *size);
+PST_API void pst_core_free(pst_core *core);
+
 /* ---- files of the target --------------------------------------------------------------------------- */
 
 typedef enum pst_source_status {

@@ -130,6 +130,7 @@ static pst_error *read_notes(struct core *core, Elf *elf, const GElf_Phdr *heade
         size = CORE_MAX_NOTES_SIZE - core->notes_size;
     }
     core->notes_size += size;
+    core->notes[core->notes_count++] = (struct core_notes){header->p_offset, size};
     Elf_Data *data = size ? elf_getdata_rawchunk(elf, (int64_t)header->p_offset, size, ELF_T_NHDR) : NULL;
     if (!data || !data->d_buf) {
         if (size)
@@ -282,6 +283,8 @@ static void core_close(struct pst_target *target)
 static const struct target_operations core_operations = {
     .close = core_close,
     .open_file = core_open_file,
+    .read_auxv = core_read_auxv,
+    .write_notes = core_write_notes,
 };
 
 static pst_error *core_open(struct pst_target *target, const char *path)

@@ -7,6 +7,7 @@
 #ifndef PYSTANDER_TARGET_CORE_H
 #define PYSTANDER_TARGET_CORE_H
 
+#include "base/text.h"
 #include "target/elf_head.h"
 #include "target/target.h"
 
@@ -14,9 +15,7 @@ enum {
     CORE_MAX_NOTES_SIZE = 1 << 28,  /* of all; 4 to 13 KB for each thread */
     CORE_MAX_SECTIONS = 1 << 20,    /* gcore writes one for each mapping; libelf has some 200 bytes for each */
     CORE_MAX_NOTE_HEADERS = 16,     /* PT_NOTEs; all known writers make one */
-    CORE_MAX_ARGUMENTS_SIZE = 2 << 20, /* the kernel's own limit with the usual 8 MB of stack */
-    CORE_MAX_ENVIRONMENT = 1 << 18, /* pointers on the way from the auxiliary vector down to argc */
-    CORE_MAX_AUXV_SIZE = 4096,
+    CORE_MAX_AUXV_SIZE = TARGET_MAX_AUXV_SIZE,
     CORE_MAX_OPEN_FILES = 512,      /* mapped files that are held open */
 };
 
@@ -63,6 +62,11 @@ struct core_image {
     struct elf_head *head; /* of the file that is used */
 };
 
+/* A PT_NOTE's part of the file, as far as it is there and was looked at. */
+struct core_notes {
+    uint64_t offset, size;
+};
+
 struct core {
     struct pst_target *target;
     int fd;
@@ -85,6 +89,9 @@ struct core {
     size_t thread_capacity;
     size_t tls_thread;    /* which thread the notes are about now: index + 1, 0: none yet */
     size_t notes_size;    /* of the notes read so far */
+    struct core_notes notes[CORE_MAX_NOTE_HEADERS]; /* where they are in the file */
+    size_t notes_count;
+    bool has_own_origin;  /* it is a small core of pystander's: see target/notes.h */
     bool from_debugger;   /* gdb's gcore wrote it: the process lived on */
     bool has_siginfo;
     bool has_threads, has_process;  /* their first note was seen */
@@ -98,6 +105,14 @@ MUST_USE pst_error *core_take_note(struct core *core, const char *name, size_t n
                                    const uint8_t *bytes, size_t size);
 /* After the last note. */
 void core_finish_notes(struct core *core);
+
+/* ---- core_own_notes.c -------------------------------------------------------------------------------- */
+
+/* A note named NOTE_PYSTANDER. */
+void core_take_own_note(struct core *core, uint32_t type, const uint8_t *bytes, size_t size);
+/* The notes of a small core of this one: its own. */
+pst_error *core_write_notes(struct pst_target *target, struct text *notes);
+size_t core_read_auxv(const struct pst_target *target, uint8_t *bytes, size_t size);
 
 /* ---- core_segments.c --------------------------------------------------------------------------------- */
 

@@ -10,6 +10,7 @@
 #include "target/core.h"
 
 #include "base/bytes.h"
+#include "target/notes.h"
 
 #include <elf.h>
 #include <signal.h>
@@ -202,6 +203,8 @@ pst_error *core_take_note(struct core *core, const char *name, size_t name_size,
 {
     if (is_named(name, name_size, "GDB"))
         core->from_debugger = true;
+    if (is_named(name, name_size, NOTE_PYSTANDER))
+        core_take_own_note(core, type, bytes, size);
     if (is_named(name, name_size, "LINUX") && type == NT_ARM_TLS)
         take_arm_tls(core, bytes, size);
     if (!is_named(name, name_size, "CORE"))

@@ -465,6 +465,7 @@ static void process_close(struct pst_target *target)
     close_fd(process->pagemap);
     free(process->root);
     free(process->tracees);
+    free(process->registers);
     free(process->leftovers);
     free(process);
 }
@@ -475,6 +476,9 @@ static const struct target_operations process_operations = {
     .resume = process_resume,
     .read_tls = process_read_tls,
     .open_file = process_open_file,
+    .read_registers = process_read_registers,
+    .read_auxv = process_read_auxv,
+    .write_notes = process_write_notes,
 };
 
 static pst_error *process_new(struct pst_target *target, pid_t pid)

@@ -14,6 +14,7 @@
 enum {
     TARGET_MAX_SEGMENTS = 1 << 20, /* the kernel's own default (vm.max_map_count) is 65,530 */
     TARGET_MAX_THREADS = 1 << 20,
+    TARGET_MAX_AUXV_SIZE = 4096,   /* bytes; the kernel's has some 340 */
 };
 
 /* One mapping, in order of address, not overlapping. */
@@ -40,6 +41,7 @@ struct target_thread {
 };
 
 struct pst_target;
+struct text;
 
 struct target_operations {
     void (*close)(struct pst_target *target);
@@ -54,6 +56,12 @@ struct target_operations {
      * it must not be used. `segment`, when not NULL, is a mapping of that file: a live target then serves
      * even a deleted one (map_files). Never follows a link out of the target's root. */
     pst_error *(*open_file)(struct pst_target *target, const char *path, const struct segment *segment, int *fd);
+    /* Reads the registers of all stopped threads, for write_notes(). NULL: there is nothing to stop. */
+    void (*read_registers)(struct pst_target *target);
+    /* The auxiliary vector, up to and with its AT_NULL: how many of the `size` bytes it has; 0: it is not known. */
+    size_t (*read_auxv)(const struct pst_target *target, uint8_t *bytes, size_t size);
+    /* The notes of a core of this target: see target/notes.h. */
+    pst_error *(*write_notes)(struct pst_target *target, struct text *notes);
 };
 
 struct pst_target {

@@ -20,6 +20,7 @@
 
 enum {
     MAX_ATTEMPTS = 3,      /* at a live target that changes meanwhile */
+    MAX_PASSES = 4,
     FIRST_PAGE_SIZE = 4096, /* by which an image without a build-id is told from others */
     VDSO_MAX_SIZE = 16 << 10
 };
@@ -36,6 +37,11 @@ struct pst_core {
 
 #define WISH(field)                                                                                            \
     (options && options->size >= offsetof(pst_core_options, field) + sizeof options->field ? options->field : 0)
+
+static bool is_live(const struct pst_core *core)
+{
+    return core->target->operations->pause != NULL;
+}
 
 /* ---- the replay -------------------------------------------------------------------------------------------- */
 
@@ -119,13 +125,19 @@ static pst_error *read_modules(struct pst_target *replay, const pst_snapshot *sn
     return error;
 }
 
+static bool is_as_good(const struct pst_core *core, const struct pst_target *replay, const pst_snapshot *snapshot)
+{
+    bool is_partial = pst_snapshot_is_partial(snapshot) || replay->errors.first;
+    return !is_partial || pst_snapshot_is_partial(core->snapshot) || core->target->errors.first;
+}
+
 /* Runs the commands on it. *complete: its stacks came out as well as those of the target. */
 static pst_error *run_commands(struct pst_core *core, struct pst_target *replay, bool all_code, bool *complete)
 {
     const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true};
     pst_snapshot *snapshot;
     TRY(pst_snapshot_take(replay, &options, &snapshot));
-    *complete = !pst_snapshot_is_partial(snapshot) || pst_snapshot_is_partial(core->snapshot);
+    *complete = is_as_good(core, replay, snapshot);
     read_image_heads(replay);
     pst_error *error = read_start(core->target, replay);
     /* A version that code objects can't be told of has stacks nevertheless. */
@@ -142,10 +154,11 @@ static pst_error *run_commands(struct pst_core *core, struct pst_target *replay,
     return error;
 }
 
-static pst_error *replay_once(struct pst_core *core, bool all_code, bool with_files, bool *complete)
+static pst_error *replay_once(struct pst_core *core, bool all_code, const struct replay_options *options,
+                              bool *complete)
 {
     struct pst_target *replay;
-    TRY(replay_open(core->target, &core->store, with_files, &replay));
+    TRY(replay_open(core->target, &core->store, options, &replay));
     pst_error *error = run_commands(core, replay, all_code, complete);
     pst_target_close(replay);
     return error;
@@ -154,12 +167,22 @@ static pst_error *replay_once(struct pst_core *core, bool all_code, bool with_fi
 /* A version whose layout is not built in is told by its debug information: the core will need that, too. */
 static pst_error *replay_commands(struct pst_core *core, bool all_code, bool *complete)
 {
-    pst_error *error = replay_once(core, all_code, false, complete);
+    struct replay_options options = {.with_files = false};
+    pst_error *error = replay_once(core, all_code, &options, complete);
     pst_error_code code = error ? pst_error_get_code(error) : 0;
-    if (code != PST_ERROR_UNSUPPORTED && code != PST_ERROR_NOT_PYTHON)
-        return error;
-    pst_error_free(error);
-    return replay_once(core, all_code, true, complete);
+    if (code == PST_ERROR_UNSUPPORTED || code == PST_ERROR_NOT_PYTHON) {
+        pst_error_free(error);
+        options.with_files = true;
+        error = replay_once(core, all_code, &options, complete);
+    }
+    /* A process goes on: what was found in it, and what was set aside of it a moment later, must come to agree. */
+    options.search_store = true;
+    size_t count = 0;
+    for (int pass = 0; !error && is_live(core) && count != core->store.count && pass < MAX_PASSES; pass++) {
+        count = core->store.count;
+        error = replay_once(core, all_code, &options, complete);
+    }
+    return error;
 }
 
 /* ---- taking ------------------------------------------------------------------------------------------------ */
@@ -197,7 +220,7 @@ static pst_error *take(struct pst_core *core, const pst_core_options *options)
     for (int attempt = 1; !complete; attempt++) {
         forget(core);
         TRY(take_once(core, WISH(all_code), &complete));
-        if (!core->target->operations->pause || attempt == MAX_ATTEMPTS)
+        if (!is_live(core) || attempt == MAX_ATTEMPTS)
             break;
     }
     if (!complete)

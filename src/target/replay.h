@@ -8,10 +8,15 @@
 #include "target/page_store.h"
 #include "target/target.h"
 
-/* `origin` and `store` must outlive *target; pages that the store has are not read anew. `with_files`: those of the
- * origin serve, for what can't be told without them. On success *target is closed by pst_target_close(), and only then
- * all that was read is in the store. */
-MUST_USE pst_error *replay_open(struct pst_target *origin, struct page_store *store, bool with_files,
-                                struct pst_target **target);
+struct replay_options {
+    bool with_files;    /* the origin's files serve, for what can't be told without them */
+    bool search_store;  /* what searches memory finds only what is in the store by now: of an origin that changes, what
+                         * was set aside may differ from what a search of the origin saw */
+};
+
+/* `origin` and `store` must outlive *target; pages that the store has are not read anew. On success *target is closed
+ * by pst_target_close(), and only then all that was read is in the store. */
+MUST_USE pst_error *replay_open(struct pst_target *origin, struct page_store *store,
+                                const struct replay_options *options, struct pst_target **target);
 
 #endif

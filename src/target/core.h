@@ -104,6 +104,12 @@ void core_finish_notes(struct core *core);
 /* Makes target->segments, core->parts and core->images of the loads and mappings. */
 MUST_USE pst_error *core_make_segments(struct core *core);
 
+/* ---- core_loaded.c ------------------------------------------------------------------------------------ */
+
+/* Fills core->mappings and target->segment_names from what is in the core's memory; target->segments are of the loads
+ * alone then. */
+MUST_USE pst_error *core_find_loaded(struct core *core);
+
 /* ---- core_arguments.c -------------------------------------------------------------------------------- */
 
 /* The value of an entry of the auxiliary vector (AT_PHDR …); false: it has none. */

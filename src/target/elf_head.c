@@ -63,6 +63,8 @@ static void add_load(struct elf_head *head, const uint8_t *program_header)
     head->loads[head->load_count++] = (struct elf_load){
         .address = address,
         .size = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_memsz), 8),
+        .offset = offset,
+        .file_size = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_filesz), 8),
         .writable = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_flags), 4) & PF_W,
     };
 }
@@ -87,9 +89,14 @@ bool elf_head_read(const struct elf_bytes *bytes, struct elf_head *head)
     if (bytes->read(bytes->context, offset, table, size) < size)
         return false;
 
-    for (size_t i = 0; i < count; i++)
-        if (bytes_unsigned(table + i * sizeof(Elf64_Phdr), 4) == PT_LOAD)
-            add_load(head, table + i * sizeof(Elf64_Phdr));
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *program_header = table + i * sizeof(Elf64_Phdr);
+        uint64_t type = bytes_unsigned(program_header, 4);
+        if (type == PT_LOAD)
+            add_load(head, program_header);
+        if (type == PT_DYNAMIC)
+            head->dynamic = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_vaddr), 8);
+    }
     /* Only now: a note's place in memory depends on the first PT_LOAD. */
     for (size_t i = 0; i < count && head->build_id_status != BUILD_ID_FOUND; i++)
         if (bytes_unsigned(table + i * sizeof(Elf64_Phdr), 4) == PT_NOTE)

@@ -28,6 +28,7 @@ struct elf_bytes {
 /* A PT_LOAD. */
 struct elf_load {
     uint64_t address, size; /* p_vaddr and p_memsz */
+    uint64_t offset, file_size; /* p_offset and p_filesz */
     bool writable;
 };
 
@@ -42,6 +43,7 @@ struct elf_head {
     uint64_t address;    /* p_vaddr of offset 0: subtracted from an address in memory it gives the bias */
     struct elf_load loads[ELF_HEAD_MAX_PROGRAM_HEADERS];
     size_t load_count;
+    uint64_t dynamic;    /* p_vaddr of PT_DYNAMIC, 0: none */
     enum build_id_status build_id_status;
     uint8_t build_id[BUILD_ID_MAX_SIZE];
     size_t build_id_size;

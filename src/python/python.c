@@ -69,7 +69,7 @@ static pst_error *open_python(struct python *python)
 {
     struct pst_target *target = python->target;
     TRY(locate_interpreter(target, &python->location));
-    TRY(version_detect(target, &python->location, &python->version));
+    version_detect(target, &python->location, &python->version);
     bool user_knows = target->layout_file || target->assume_version;
     if (!python->version.major && !user_knows)
         TRY(interpreter_search_version(python));

@@ -125,6 +125,21 @@ MUST_USE pst_error *core_read_arguments(struct core *core);
 size_t core_read(const struct core *core, pst_addr address, void *bytes, size_t size);
 struct memory_source core_memory_source(struct core *core);
 
+/* ---- core_match.c ------------------------------------------------------------------------------------ */
+
+enum { CORE_MATCH_MIN_WORDS = 24 /* that agree; the smallest programs have about thirty */ };
+
+/* How what is in the core compares with what the file foretells, in words. Neither of both: it can't be told. */
+struct core_match {
+    size_t same, different;
+    bool is_same, is_other;
+    bool is_elsewhere;    /* the file's parts are not mapped as it says */
+};
+
+/* Of an image whose ELF header the core lacks; `head` is the file's. */
+void core_match_data(const struct core *core, const struct core_image *image, const struct elf_bytes *file,
+                     const struct elf_head *head, struct core_match *match);
+
 /* ---- core_image.c ------------------------------------------------------------------------------------ */
 
 /* Finds the image's file and makes sure that it is the same build, once. */

@@ -75,6 +75,25 @@ static const char *describe_difference(bool comparable)
     return comparable ? "build-id" : "its first page differs; build-id";
 }
 
+/* Without the header that the core lacks. */
+static enum match match_data(const struct core *core, const struct core_image *image, const struct elf_bytes *file,
+                             const char *path, const struct elf_head *head, char **why)
+{
+    struct core_match found;
+    core_match_data(core, image, file, head, &found);
+    if (found.is_same)
+        return MATCH_SAME;
+    if (found.is_elsewhere)
+        *why = format("%s is another build (its parts are not mapped as it says): not used", path);
+    else if (found.is_other)
+        *why = format("%s is another build (of the words that tell builds apart, %zu in the core differ from it and "
+                      "%zu do not): not used", path, found.different, found.same);
+    else
+        *why = format("%s can't be told from another build: the core lacks the ELF header it began with, and of its "
+                      "data too few words to compare (%zu agree, %zu differ)", path, found.same, found.different);
+    return found.is_other ? MATCH_OTHER : MATCH_UNKNOWN;
+}
+
 /* Whether the file `fd` is what was mapped; if not, *why says so (NULL: out of memory). */
 static enum match match_file(const struct core *core, const struct core_image *image, int fd, const char *path,
                              struct elf_head *head, char **why)
@@ -82,14 +101,12 @@ static enum match match_file(const struct core *core, const struct core_image *i
     struct loaded_image loaded = { core, image->base };
     struct elf_bytes from_core = { read_from_core, &loaded, true }, from_file = { read_from_file, &fd, false };
     struct elf_head mapped;
-    if (!elf_head_read(&from_core, &mapped)) {
-        *why = format("%s can't be told from another build: the core lacks the ELF header it began with", path);
-        return MATCH_UNKNOWN;
-    }
     if (!elf_head_read(&from_file, head)) {
         *why = format("%s is another file (no 64-bit ELF image): not used", path);
         return MATCH_OTHER;
     }
+    if (!elf_head_read(&from_core, &mapped))
+        return match_data(core, image, &from_file, path, head, why);
     bool comparable = mapped.build_id_status == BUILD_ID_FOUND ||
                       (mapped.build_id_status == BUILD_ID_ABSENT && head->build_id_status == BUILD_ID_FOUND);
     if (comparable ? elf_head_same_build_id(&mapped, head) : is_first_page_same(core, image, fd))

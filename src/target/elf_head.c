@@ -77,6 +77,7 @@ bool elf_head_read(const struct elf_bytes *bytes, struct elf_head *head)
         return false;
     if (memcmp(header, ELFMAG, SELFMAG) != 0 || header[EI_CLASS] != ELFCLASS64 || header[EI_DATA] != ELFDATA2LSB)
         return false;
+    head->fixed = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_type), 2) == ET_EXEC;
     head->machine = (uint16_t)bytes_unsigned(header + offsetof(Elf64_Ehdr, e_machine), 2);
 
     uint8_t table[ELF_HEAD_MAX_PROGRAM_HEADERS * sizeof(Elf64_Phdr)];
@@ -96,6 +97,10 @@ bool elf_head_read(const struct elf_bytes *bytes, struct elf_head *head)
             add_load(head, program_header);
         if (type == PT_DYNAMIC)
             head->dynamic = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_vaddr), 8);
+        if (type == PT_GNU_RELRO) {
+            head->relro = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_vaddr), 8);
+            head->relro_size = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_memsz), 8);
+        }
     }
     /* Only now: a note's place in memory depends on the first PT_LOAD. */
     for (size_t i = 0; i < count && head->build_id_status != BUILD_ID_FOUND; i++)

@@ -40,10 +40,12 @@ enum build_id_status {
 
 struct elf_head {
     uint16_t machine;
+    bool fixed;          /* ET_EXEC: the file's addresses are those in memory */
     uint64_t address;    /* p_vaddr of offset 0: subtracted from an address in memory it gives the bias */
     struct elf_load loads[ELF_HEAD_MAX_PROGRAM_HEADERS];
     size_t load_count;
     uint64_t dynamic;    /* p_vaddr of PT_DYNAMIC, 0: none */
+    uint64_t relro, relro_size; /* PT_GNU_RELRO: p_vaddr and p_memsz */
     enum build_id_status build_id_status;
     uint8_t build_id[BUILD_ID_MAX_SIZE];
     size_t build_id_size;

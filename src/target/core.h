@@ -140,7 +140,25 @@ struct core_match {
 void core_match_data(const struct core *core, const struct core_image *image, const struct elf_bytes *file,
                      const struct elf_head *head, struct core_match *match);
 
+/* ---- core_place.c ------------------------------------------------------------------------------------ */
+
+/* Opens what may be the image's file: in the `place`th place, counted from 0. *fd is -1 and errno set (0: it is no
+ * regular file) if there is none; `path` (PATH_MAX bytes) says where it was looked for. false: there are no more. */
+bool core_open_place(const struct core *core, const struct core_image *image, size_t place, char *path, int *fd);
+/* A regular file below the folder `root`. -1 and errno, likewise. */
+int core_open_in_root(int root, const char *path);
+
 /* ---- core_image.c ------------------------------------------------------------------------------------ */
+
+/* Where an image begins in a core. */
+struct core_loaded {
+    const struct core *core;
+    pst_addr base;
+};
+
+/* For an elf_bytes, with a core_loaded as its context: of what is in the core. */
+size_t core_read_loaded(void *context, uint64_t offset, void *bytes, size_t size);
+bool core_image_read_head(const struct core *core, const struct core_image *image, struct elf_head *head);
 
 /* Finds the image's file and makes sure that it is the same build, once. */
 enum core_image_state core_image_prepare(struct core *core, struct core_image *image);

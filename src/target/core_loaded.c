@@ -46,17 +46,6 @@ struct finder {
 
 /* ---- reading --------------------------------------------------------------------------------------- */
 
-struct reader {
-    const struct core *core;
-    pst_addr start;
-};
-
-static size_t read_image(void *context, uint64_t offset, void *bytes, size_t size)
-{
-    const struct reader *reader = context;
-    return core_read(reader->core, reader->start + offset, bytes, size);
-}
-
 static bool read_word(const struct core *core, pst_addr address, uint64_t *word)
 {
     uint8_t bytes[WORD];
@@ -207,8 +196,8 @@ static bool find_images(struct finder *finder)
     core_find_auxv(core, AT_SYSINFO_EHDR, &vdso);
     for (size_t i = 0; i < target->segment_count && finder->image_count < MAX_IMAGES; i++) {
         const struct segment *segment = &target->segments[i];
-        struct reader reader = { core, segment->start };
-        const struct elf_bytes bytes = { read_image, &reader, true };
+        struct core_loaded loaded = { core, segment->start };
+        const struct elf_bytes bytes = { core_read_loaded, &loaded, true };
         struct elf_head head;
         if (core->parts[i].size < sizeof(Elf64_Ehdr) || segment->start < end || segment->start == vdso ||
             !elf_head_read(&bytes, &head) || head.load_count == 0 || segment->writable > head.loads[0].writable)

@@ -265,22 +265,11 @@ static bool is_mapped_alike(const struct core *core, const struct core_image *im
 
 /* ---- all ------------------------------------------------------------------------------------------- */
 
-struct loaded {
-    const struct core *core;
-    pst_addr base;
-};
-
-static size_t read_loaded(void *context, uint64_t offset, void *bytes, size_t size)
-{
-    const struct loaded *loaded = context;
-    return core_read(loaded->core, loaded->base + offset, bytes, size);
-}
-
 void core_match_data(const struct core *core, const struct core_image *image, const struct elf_bytes *file,
                      const struct elf_head *head, struct core_match *match)
 {
-    struct loaded loaded = { core, image->base };
-    const struct elf_bytes in_core = { read_loaded, &loaded, true };
+    struct core_loaded loaded = { core, image->base };
+    const struct elf_bytes in_core = { core_read_loaded, &loaded, true };
     struct comparison comparison = {
         .head = head,
         .bias = image->base - head->address,

@@ -118,6 +118,18 @@ bool elf_head_same_build_id(const struct elf_head *one, const struct elf_head *o
            memcmp(one->build_id, other->build_id, one->build_id_size) == 0;
 }
 
+bool elf_head_same_loads(const struct elf_head *one, const struct elf_head *other)
+{
+    if (one->load_count != other->load_count)
+        return false;
+    for (size_t i = 0; i < one->load_count; i++) {
+        const struct elf_load *a = &one->loads[i], *b = &other->loads[i];
+        if (a->address != b->address || a->size != b->size || a->offset != b->offset || a->file_size != b->file_size)
+            return false;
+    }
+    return true;
+}
+
 void elf_head_format_build_id(const struct elf_head *head, char text[BUILD_ID_TEXT_SIZE])
 {
     if (head->build_id_status != BUILD_ID_FOUND) {

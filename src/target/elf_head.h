@@ -57,6 +57,9 @@ bool elf_head_read(const struct elf_bytes *bytes, struct elf_head *head);
 /* Both have a build-id and it is the same one. */
 bool elf_head_same_build_id(const struct elf_head *one, const struct elf_head *other);
 
+/* Their parts are loaded from the same places to the same places. */
+bool elf_head_same_loads(const struct elf_head *one, const struct elf_head *other);
+
 /* In hexadecimal; "none", "unknown". */
 void elf_head_format_build_id(const struct elf_head *head, char text[BUILD_ID_TEXT_SIZE]);
 

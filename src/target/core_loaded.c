@@ -21,6 +21,7 @@ enum {
     MAX_LINKS = 1 << 14,        /* entries of the loader's list */
     MAX_DYNAMIC_ENTRIES = 512,  /* about thirty are used */
     MAX_NAME_SIZE = 4096,
+    MAX_EXECUTABLES = 16,       /* images tried for one: it is the lowest, or next to it */
 };
 
 /* struct r_debug; struct link_map. */
@@ -105,15 +106,17 @@ static void name_by_loader(struct finder *finder, const struct loaded *executabl
     }
 }
 
+/* Without the auxiliary vector, whose note may be lost, it is the one whose dynamic section knows the list. */
 static void name_images(struct finder *finder)
 {
     uint64_t headers, path;
     struct loaded *executable = core_find_auxv(finder->core, AT_PHDR, &headers) ? find_image(finder, headers) : NULL;
-    if (!executable)
-        return;
-    if (core_find_auxv(finder->core, AT_EXECFN, &path))
+    if (executable && core_find_auxv(finder->core, AT_EXECFN, &path))
         executable->name = take_name(finder, path);
-    name_by_loader(finder, executable);
+    if (executable)
+        name_by_loader(finder, executable);
+    for (size_t i = 0; !executable && i < finder->image_count && i < MAX_EXECUTABLES; i++)
+        name_by_loader(finder, &finder->images[i]);
 }
 
 /* What could not be named is told apart by its address. */
@@ -141,11 +144,16 @@ static bool add_mapping(struct finder *finder, const struct core_mapping *mappin
     return true;
 }
 
-/* What the loader maps of the file for one of its parts. false: there is nothing at that place. */
+static bool is_in_loads(const struct finder *finder, const struct core_mapping *mapping)
+{
+    const struct pst_target *target = finder->core->target;
+    return target_find_segment(target, mapping->start) && target_find_segment(target, mapping->end - 1);
+}
+
+/* What the loader maps of the file for one of its parts. false: that can't be. */
 static bool find_mapping(const struct finder *finder, pst_addr bias, const struct elf_load *load,
                          struct core_mapping *mapping)
 {
-    const struct pst_target *target = finder->core->target;
     const uint64_t mask = finder->page_size - 1;
     uint64_t within = load->address & mask;
     *mapping = (struct core_mapping){ .start = bias + load->address - within, .image = finder->image_count };
@@ -153,8 +161,9 @@ static bool find_mapping(const struct finder *finder, pst_addr bias, const struc
         return false;
     mapping->file_offset = load->offset - within;
     mapping->end &= ~mask;
+    /* gcore has no segments for what it leaves out, which is never what can be written to. */
     return load->file_size <= INT64_MAX && mapping->end > mapping->start &&
-           target_find_segment(target, mapping->start) && target_find_segment(target, mapping->end - 1);
+           (!load->writable || is_in_loads(finder, mapping));
 }
 
 /* All of its parts, or none: a file that a program has in its memory, and did not load, has them elsewhere. */
@@ -177,8 +186,10 @@ static bool add_image(struct finder *finder, const struct segment *segment, cons
         if (!add_mapping(finder, &mapping))
             return false;
     }
-    if (core->mapping_count == before)
+    if (core->mapping_count == before || !is_in_loads(finder, &core->mappings[core->mapping_count - 1])) {
+        core->mapping_count = before;
         return true;
+    }
     struct loaded *images = realloc(finder->images, (finder->image_count + 1) * sizeof *images);
     if (!images)
         return false;

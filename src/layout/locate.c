@@ -327,9 +327,11 @@ pst_error *locate_interpreter(struct pst_target *target, struct location *locati
     TRY(list_candidates(target, &candidates));
     pst_error *first = NULL;
     *location = (struct location){0};
+    target->is_searching = true;
     bool found = search_dynamic(target, &candidates, location, &first) ||
                  search_files(target, &candidates, location, &first) ||
                  search_data(target, &candidates, location);
+    target->is_searching = false;
     pst_error *error = found ? NULL : not_python(target, first);
     if (found) {
         find_interp_head(target, location);

@@ -60,6 +60,7 @@ struct core_image {
     enum core_image_state state;
     int fd;               /* -1: not open */
     char *why;            /* refused: why its pages can't be read; NULL: out of memory */
+    bool is_wrong;        /* refused: a file is there, and not the right one */
     struct elf_head *head; /* of the file that is used */
 };
 

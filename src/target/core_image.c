@@ -17,6 +17,9 @@
 
 enum { FIRST_PAGE_SIZE = 4096 };
 
+/* How what is said of a page begins. */
+static const char not_in_core[] = "not in the core, and ";
+
 static char *format(const char *text, ...) PRINTF(1, 2);
 
 /* NULL: out of memory. */
@@ -102,11 +105,16 @@ static enum match match_file(const struct core *core, const struct core_image *i
 {
     struct elf_bytes from_file = { read_from_file, &fd, false };
     struct elf_head mapped;
-    if (!elf_head_read(&from_file, head)) {
+    bool is_image = elf_head_read(&from_file, head), is_known = core_image_read_head(core, image, &mapped);
+    if (!is_image && is_known) {
         *why = format("%s is another file (no 64-bit ELF image): not used", path);
         return MATCH_OTHER;
     }
-    if (!core_image_read_head(core, image, &mapped))
+    if (!is_image) {
+        *why = format("%s can't be told from another file: it is no ELF image", path);
+        return MATCH_UNKNOWN;
+    }
+    if (!is_known)
         return match_data(core, image, &from_file, path, head, why);
     bool comparable = mapped.build_id_status == BUILD_ID_FOUND ||
                       (mapped.build_id_status == BUILD_ID_ABSENT && head->build_id_status == BUILD_ID_FOUND);
@@ -145,12 +153,11 @@ static enum match use_file(struct core *core, struct core_image *image, int fd, 
 }
 
 /* Takes `why` over. */
-static enum core_image_state refuse(struct core_image *image, char *why)
+static void refuse(struct core_image *image, char *why)
 {
     image->state = CORE_IMAGE_REFUSED;
-    image->why = why ? format("not in the core, and %s", why) : NULL;
+    image->why = why ? format("%s%s", not_in_core, why) : NULL;
     free(why);
-    return image->state;
 }
 
 /* The first file that is the right one; *why is about the one at the image's own path. */
@@ -183,23 +190,32 @@ static enum match search_file(struct core *core, struct core_image *image, char 
     return result;
 }
 
+/* What is not there is said where it is missed; what is wrong is said in any case, once, unless it was merely passed by
+ * in the search for the interpreter. */
+static void report_wrong_file(struct core *core, struct core_image *image)
+{
+    if (!image->is_wrong || core->target->is_searching)
+        return;
+    image->is_wrong = false;
+    error_list_add(&core->target->errors,
+                   error_hint(error_new(PST_ERROR_READ, "%s", image->why + sizeof not_in_core - 1),
+                              "give the files of the machine that wrote the core by --sysroot DIR, its executable "
+                              "by --exe FILE"));
+}
+
 enum core_image_state core_image_prepare(struct core *core, struct core_image *image)
 {
     char *why;
-    if (image->state != CORE_IMAGE_UNTRIED)
-        return image->state;
-    if (!image->has_base)
-        return refuse(image, format("%s can't be told from another build: its beginning was not mapped", image->path));
-    enum match match = search_file(core, image, &why);
-    if (match == MATCH_SAME)
-        return image->state;
-    /* What is not there is said where it is missed; what is wrong is said in any case. */
-    if (match == MATCH_OTHER && why)
-        error_list_add(&core->target->errors,
-                       error_hint(error_new(PST_ERROR_READ, "%s", why),
-                                  "give the files of the machine that wrote the core by --sysroot DIR, its executable "
-                                  "by --exe FILE"));
-    return refuse(image, why);
+    if (image->state == CORE_IMAGE_UNTRIED && !image->has_base)
+        refuse(image, format("%s can't be told from another build: its beginning was not mapped", image->path));
+    if (image->state == CORE_IMAGE_UNTRIED) {
+        enum match match = search_file(core, image, &why);
+        if (match != MATCH_SAME)
+            refuse(image, why);
+        image->is_wrong = match == MATCH_OTHER && image->why;
+    }
+    report_wrong_file(core, image);
+    return image->state;
 }
 
 /* ---- the executable that the user named ------------------------------------------------------------ */

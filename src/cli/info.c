@@ -4,7 +4,8 @@
 static int run_info(struct invocation *invocation)
 {
     const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true};
-    struct session session = {.print_json = report_info_json, .print_text = report_info_text};
+    struct session session = {.print_json = report_info_json, .print_text = report_info_text,
+                              .report = {.with_details = true}};
     int code;
     if (session_begin(&session, invocation, &code) && session_take_snapshot(&session, &options, &code))
         code = session_finish(&session);

@@ -73,6 +73,7 @@ struct report {
     struct report_code *code;   /* of `code` alone, while there is a target */
     struct report_export *export; /* of `export` alone, likewise */
     bool with_source;
+    bool with_details; /* JSON: of a live process too its user, parent and start, which are asked for one by one */
     bool adaptive;   /* code: as it is being executed */
     /* Text alone. */
     bool verbose;

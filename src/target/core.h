@@ -85,8 +85,10 @@ struct core {
     size_t thread_capacity;
     size_t tls_thread;    /* which thread the notes are about now: index + 1, 0: none yet */
     size_t notes_size;    /* of the notes read so far */
-    bool from_debugger;   /* gdb's gcore wrote it: the process lived on */
+    bool begins_as_kernels; /* a thread, then the process */
     bool has_siginfo;
+    bool has_registers;   /* of the first thread: */
+    pst_addr stack_pointer, instruction;
     bool has_threads, has_process;  /* their first note was seen */
     char leader_name[17];
 };
@@ -98,6 +100,14 @@ MUST_USE pst_error *core_take_note(struct core *core, const char *name, size_t n
                                    const uint8_t *bytes, size_t size);
 /* After the last note. */
 void core_finish_notes(struct core *core);
+
+/* ---- core_signal.c ----------------------------------------------------------------------------------- */
+
+void core_take_siginfo(struct core *core, const uint8_t *bytes, size_t size);
+/* After the last note, of which core_notes.c has made out the writer. */
+void core_finish_signal(struct core *core);
+/* Puts into words what is where it happened; after core_make_segments(). */
+MUST_USE pst_error *core_find_places(struct core *core);
 
 /* ---- core_segments.c --------------------------------------------------------------------------------- */
 

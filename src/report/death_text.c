@@ -41,7 +41,7 @@ static void add_code(struct text *text, const struct report *report, const pst_s
     if (signal->has_syscall)
         text_printf(text, ": number %d", signal->syscall);
     if (report->verbose && signal->description) {
-        text_add_string(text, ": ");
+        text_add_string(text, "; ");
         add_plain(text, signal->code_name);
         text_printf(text, ", code %d", signal->code);
     }
@@ -100,6 +100,22 @@ static void add_clause(struct text *text, size_t line_start, const char *first, 
     text_add_string(text, text->size > line_start ? other : first);
 }
 
+static void add_writer(struct text *text, const struct report *report, const pst_process_details *details,
+                       size_t line_start)
+{
+    if (details->writer == PST_WRITER_UNKNOWN || (details->writer == PST_WRITER_KERNEL && !report->verbose))
+        return;
+    if (!details->has_written)
+        add_clause(text, line_start, "Written", "written");
+    pst_signal signal;
+    if (details->writer == PST_WRITER_KERNEL)
+        text_add_string(text, " by the kernel");
+    else if (pst_target_get_signal(report->target, &signal))
+        text_add_string(text, " by a debugger");
+    else
+        text_add_string(text, " by a debugger (gcore): the process was alive");
+}
+
 static void add_user(struct text *text, const struct report *report, const pst_process_details *details)
 {
     size_t line_start = text->size;
@@ -123,15 +139,7 @@ static void add_user(struct text *text, const struct report *report, const pst_p
         add_clause(text, line_start, "Written ", "written ");
         calendar_add(text, details->written, " ", " UTC");
     }
-    pst_signal signal;
-    if (details->writer == PST_WRITER_DEBUGGER && pst_target_get_signal(report->target, &signal)) {
-        add_clause(text, line_start, "Written by a debugger", "by a debugger");
-    } else if (details->writer == PST_WRITER_DEBUGGER) {
-        add_clause(text, line_start, "Written by a debugger (gcore): the process was alive",
-                   "by a debugger (gcore): the process was alive");
-    } else if (details->writer == PST_WRITER_KERNEL && report->verbose) {
-        add_clause(text, line_start, "Written by the kernel", "by the kernel");
-    }
+    add_writer(text, report, details, line_start);
     if (text->size > line_start)
         text_add_char(text, '\n');
 }

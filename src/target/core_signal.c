@@ -200,7 +200,8 @@ static void add_place(struct text *text, const struct core *core)
         return;
     if (!add_null_pointer(text, signal->address))
         add_mapping(text, core, signal->address);
-    if (core->has_registers && core->instruction == signal->address)
+    const struct core_load *load = find_load(core, signal->address);
+    if (core->has_registers && core->instruction == signal->address && !(load && load->flags & PF_X))
         text_add_string(text, text->size ? ", to be executed" : "to be executed");
 }
 
@@ -225,6 +226,11 @@ pst_error *core_find_places(struct core *core)
     struct text text = {0};
     if (!target->has_signal || !signal->has_code)
         return NULL;
+    pst_addr start;
+    /* So it is told when a signal's handler has no room: faulthandler's, in a thread that ran out of stack. */
+    if (signal->number == SIGSEGV && signal->code == SIGNAL_CODE_KERNEL && core->has_registers &&
+        find_used_up_stack(core, &start))
+        signal->description = "stack overflow: no room for a signal handler";
     if (signal->has_address) {
         add_place(&text, core);
         TRY(take_text(&text, &signal->place));

@@ -137,7 +137,8 @@ typedef struct pst_signal {
     uint32_t syscall_arch;     /* … in this architecture (AUDIT_ARCH_…) */
     bool has_instruction;      /* of a fault, if the instruction is in a mapped file: */
     pst_addr instruction;
-    const char *instruction_place; /* "/usr/lib/libfoo.so+0x1234", counted from the first byte of the file as it is mapped */
+    /* "/usr/lib/libfoo.so+0x1234", counted from the first byte of the file as it is mapped */
+    const char *instruction_place;
     pid_t tid;                 /* of the thread that took it; 0: not known */
 } pst_signal;
 

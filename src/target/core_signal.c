@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* siginfo_t of 64-bit machines (include/uapi/asm-generic/siginfo.h): three numbers, and a union that si_code chooses. */
+/* siginfo_t of 64-bit machines (include/uapi/asm-generic/siginfo.h): three numbers, then what si_code chooses. */
 enum {
     SI_CODE_OFF = 8,
     SI_ADDR_OFF = 16,

@@ -184,26 +184,27 @@ static void test_codes(void **state)
         {{.signal = SIGSEGV, .code = SEGV_PKUERR, .fields = {0x7f3000000010}}, "SEGV_PKUERR",
          "access denied by a memory protection key", "in anonymous memory, mapped for reading and writing", true, false,
          false},
-        {{.signal = SIGSEGV, .code = 8}, "SEGV_MTEAERR", "memory tag mismatch, noticed later: the address is not known",
-         NULL, false, false, false},
+        {{.signal = SIGSEGV, .code = 8}, "SEGV_MTEAERR",
+         "memory tag mismatch, noticed later: the address is not known", NULL, false, false, false},
         {{.signal = SIGSEGV, .code = SI_KERNEL, .fields = {99}}, "SI_KERNEL",
          "general protection: the address is not known", NULL, false, false, false},
         {{.signal = SIGSEGV, .code = 77, .fields = {0x7f3000000010}}, NULL, NULL,
-         "in anonymous memory, mapped for reading and writing", true, false, false},
+         "in anonymous memory, mapped for reading and writing", true, false,
+         false},
         {{.signal = SIGBUS, .code = BUS_ADRERR, .fields = {0x7f2000001010}}, "BUS_ADRERR",
          "no memory behind the address: a mapped file became shorter, or could not be read",
          "in /usr/lib/libfoo.so, 4112 bytes from its beginning", true, false, false},
         {{.signal = SIGFPE, .code = FPE_INTDIV, .fields = {0x7f2000001010}}, "FPE_INTDIV", "integer divide by zero",
          "in /usr/lib/libfoo.so+0x1010", true, false, false},
-        {{.signal = SIGILL, .code = ILL_ILLOPN, .fields = {0x10}}, "ILL_ILLOPN", "illegal instruction", NULL, true, false,
-         false},
+        {{.signal = SIGILL, .code = ILL_ILLOPN, .fields = {0x10}}, "ILL_ILLOPN", "illegal instruction", NULL, true,
+         false, false},
         {{.signal = SIGTRAP, .code = SI_KERNEL}, "SI_KERNEL", "breakpoint instruction", NULL, false, false, false},
         {{.signal = SIGTRAP, .code = TRAP_TRACE, .fields = {0x7f2000001010}}, "TRAP_TRACE", "single step",
          "in /usr/lib/libfoo.so+0x1010", true, false, false},
         {{.signal = SIGABRT, .code = SI_TKILL, .fields = {0x3e800001267}}, "SI_TKILL", "sent by tgkill()", NULL, false,
          true, false},
-        {{.signal = SIGQUIT, .code = SI_USER, .fields = {0x3e800000063}}, "SI_USER", "sent by kill()", NULL, false, true,
-         false},
+        {{.signal = SIGQUIT, .code = SI_USER, .fields = {0x3e800000063}}, "SI_USER", "sent by kill()", NULL, false,
+         true, false},
         {{.signal = SIGQUIT, .code = SI_KERNEL}, "SI_KERNEL", "the terminal's quit key", NULL, false, false, false},
         {{.signal = SIGXCPU, .code = SI_KERNEL}, "SI_KERNEL", "limit of processor time reached", NULL, false, false,
          false},
@@ -212,10 +213,10 @@ static void test_codes(void **state)
          false},
         {{.signal = SIGSYS, .code = SYS_SECCOMP, .fields = {0x7f2000001010, 0xc000003e0000003b}}, "SYS_SECCOMP",
          "system call forbidden by seccomp", NULL, false, false, true},
-        {{.signal = SIGTERM, .code = SI_USER, .fields = {0x3e800000063}}, "SI_USER", "sent by kill()", NULL, false, true,
-         false},
-        {{.signal = 40, .code = SI_QUEUE, .fields = {0x3e800000063}}, "SI_QUEUE", "sent by sigqueue()", NULL, false, true,
-         false},
+        {{.signal = SIGTERM, .code = SI_USER, .fields = {0x3e800000063}}, "SI_USER", "sent by kill()", NULL, false,
+         true, false},
+        {{.signal = 40, .code = SI_QUEUE, .fields = {0x3e800000063}}, "SI_QUEUE", "sent by sigqueue()", NULL, false,
+         true, false},
         {{.signal = -3, .code = -9999}, NULL, NULL, NULL, false, false, false},
     };
     (void)state;
@@ -501,8 +502,8 @@ static void test_text(void **state)
     }
     struct core_file core = begin(&cases[0].death);
     print(&core, true, false, &printed);
-    assert_lines(&printed, "Died of SIGSEGV (address not mapped; SEGV_MAPERR, code 1) at address 0x10 (16 bytes past a null "
-                           "pointer), in thread 4715\nIt executed /usr/lib/libfoo.so+0x1010\n"
+    assert_lines(&printed, "Died of SIGSEGV (address not mapped; SEGV_MAPERR, code 1) at address 0x10 (16 bytes past a "
+                           "null pointer), in thread 4715\nIt executed /usr/lib/libfoo.so+0x1010\n"
                            "User 1000, group 4294967294, parent 17, written 2026-11-26 12:00:03 UTC by the kernel\n");
 }
 
@@ -536,9 +537,11 @@ static void test_json(void **state)
     struct core_file core = begin(&death);
     print(&core, false, true, &printed);
     assert_non_null(strstr(printed.data,
-                           "\"signal\": {\"number\": 11, \"name\": \"SIGSEGV\", \"code\": 2, \"address\": \"0x7f2000000008\", "
+                           "\"signal\": {\"number\": 11, \"name\": \"SIGSEGV\", \"code\": 2, "
+                           "\"address\": \"0x7f2000000008\", "
                            "\"code_name\": \"SEGV_ACCERR\", \"description\": \"invalid permissions\", "
-                           "\"place\": \"in /usr/lib/libfoo.so, mapped read-only\", \"instruction\": \"0x7f2000001010\", "
+                           "\"place\": \"in /usr/lib/libfoo.so, mapped read-only\", "
+                           "\"instruction\": \"0x7f2000001010\", "
                            "\"instruction_place\": \"/usr/lib/libfoo.so+0x1010\", \"sender_pid\": null, "
                            "\"sender_uid\": null, \"syscall\": null, \"syscall_arch\": null, \"tid\": 4715}, "
                            "\"uid\": 1000, \"gid\": 4294967294, \"ppid\": 17, \"started\": null, "

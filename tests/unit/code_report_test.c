@@ -460,7 +460,8 @@ static void nothing_to_search(void **state)
                   "{\"schema\": \"pystander.code/1\",\n"
                   "\"target\": {\"kind\": \"process\", \"pid\": 4711, \"path\": null, \"executable\": null, "
                   "\"arguments\": null, \"arch\": null, \"signal\": null, \"uid\": null, \"gid\": null, "
-                  "\"ppid\": null, \"started\": null, \"written\": null, \"writer\": null},\n\"python\": null,\n\"codes\": [],\n"
+                  "\"ppid\": null, \"started\": null, \"written\": null, \"writer\": null},\n"
+                  "\"python\": null,\n\"codes\": [],\n"
                   "\"scanned_size\": null,\n\"pause_ns\": null,\n\"errors\": [" JSON_ERROR("no", "open") "]}\n");
     tear_down(&fixture);
 }

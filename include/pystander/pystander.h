@@ -118,14 +118,48 @@ PST_API void pst_target_close(pst_target *target);
 
 typedef enum pst_target_kind { PST_TARGET_PROCESS, PST_TARGET_CORE } pst_target_kind;
 
-/* Why a core was written. name is NULL when `number` is not a signal of this architecture. */
+/* Why a core was written. Strings are NULL where nothing is known, and borrowed until the target is closed. */
 typedef struct pst_signal {
     int number;
-    const char *name;
-    int code;            /* si_code */
+    const char *name;          /* "SIGSEGV" */
+    bool has_code;             /* the core says more than the number; if not, neither does what follows, but for tid */
+    int code;                  /* si_code */
+    const char *code_name;     /* "SEGV_MAPERR" */
+    const char *description;   /* of the code: "address not mapped" */
     bool has_address;
-    pst_addr address;    /* si_addr of a fault */
+    pst_addr address;          /* si_addr of a fault */
+    const char *place;         /* what is there: "in /usr/lib/libfoo.so, mapped read-only" */
+    bool has_sender;           /* a process sent it: si_pid, si_uid */
+    pid_t sender_pid;          /* 0: one outside of the target's PID namespace */
+    uid_t sender_uid;
+    bool has_syscall;          /* of SIGSYS: */
+    int syscall;               /* the number of the system call … */
+    uint32_t syscall_arch;     /* … in this architecture (AUDIT_ARCH_…) */
+    bool has_instruction;      /* of a fault, if the instruction is in a mapped file: */
+    pst_addr instruction;
+    /* "/usr/lib/libfoo.so+0x1234", counted from the first byte of the file as it is mapped */
+    const char *instruction_place;
+    pid_t tid;                 /* of the thread that took it; 0: not known */
 } pst_signal;
+
+/* What wrote a core. */
+typedef enum pst_writer {
+    PST_WRITER_UNKNOWN,
+    PST_WRITER_KERNEL,
+    PST_WRITER_DEBUGGER,  /* gdb's gcore, or what writes cores as it does: the process was alive */
+} pst_writer;
+
+typedef struct pst_process_details {
+    pid_t parent;              /* 0: not known */
+    bool has_user;
+    uid_t uid;                 /* real ones; in a core, as the process's own user namespace numbers them */
+    gid_t gid;
+    bool has_start;            /* a live process */
+    int64_t start;             /* when it started, in seconds since 1970, UTC */
+    bool has_written;          /* a core that is a file */
+    int64_t written;           /* when that was last written to, likewise: a core does not say when the process died */
+    pst_writer writer;         /* of a core */
+} pst_process_details;
 
 PST_API pst_target_kind pst_target_get_kind(const pst_target *target);
 PST_API pid_t pst_target_get_pid(const pst_target *target);              /* 0: not known */
@@ -136,6 +170,8 @@ PST_API const char *pst_target_get_arch(const pst_target *target);       /* "x86
 PST_API pst_text pst_target_get_argument(const pst_target *target, size_t index);
 /* false: it did not die of a signal (a live process, a gcore). */
 PST_API bool pst_target_get_signal(const pst_target *target, pst_signal *signal);
+/* Of a live process, asks the system on its first call. */
+PST_API void pst_target_get_process_details(pst_target *target, pst_process_details *details);
 /* What was noticed about the target itself (a truncated core, a file that does not match …). */
 PST_API const pst_error *pst_target_get_errors(const pst_target *target);
 

@@ -82,6 +82,7 @@ struct report {
     struct report_export *export; /* of `export` alone, likewise */
     const struct report_small_core *small_core; /* of `snapshot` alone, likewise */
     bool with_source;
+    bool with_details; /* JSON: of a live process too its user, parent and start, which are asked for one by one */
     bool adaptive;   /* code: as it is being executed */
     /* Text alone. */
     bool verbose;

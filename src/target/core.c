@@ -102,6 +102,8 @@ static pst_error *open_file(struct core *core, const char *path)
                                     name_file_type(status.st_mode)),
                           "%s", S_ISFIFO(status.st_mode) ? "write its content to a file first" : "give the core file");
     core->file_size = (uint64_t)status.st_size;
+    core->target->details.has_written = true;
+    core->target->details.written = status.st_mtim.tv_sec;
     return NULL;
 }
 
@@ -344,6 +346,7 @@ static pst_error *core_open(struct pst_target *target, const char *path)
     TRY(open_root(core));
     TRY(read_headers(core, path));
     TRY(core_make_segments(core));
+    TRY(core_find_places(core));
     TRY(memory_open(core_memory_source(core), &target->memory));
     TRY(core_find_executable(core));
     TRY(core_read_arguments(core));

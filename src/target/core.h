@@ -93,8 +93,10 @@ struct core {
     struct core_notes notes[CORE_MAX_NOTE_HEADERS]; /* where they are in the file */
     size_t notes_count;
     bool has_own_origin;  /* it is a small core of pystander's: see target/notes.h */
-    bool from_debugger;   /* gdb's gcore wrote it: the process lived on */
+    bool begins_as_kernels; /* a thread, then the process */
     bool has_siginfo;
+    bool has_registers;   /* of the first thread: */
+    pst_addr stack_pointer, instruction;
     bool has_threads, has_process;  /* their first note was seen */
     char leader_name[17];
 };
@@ -114,6 +116,14 @@ void core_take_own_note(struct core *core, uint32_t type, const uint8_t *bytes, 
 /* The notes of a small core of this one: its own. */
 pst_error *core_write_notes(struct pst_target *target, struct text *notes);
 size_t core_read_auxv(const struct pst_target *target, uint8_t *bytes, size_t size);
+
+/* ---- core_signal.c ----------------------------------------------------------------------------------- */
+
+void core_take_siginfo(struct core *core, const uint8_t *bytes, size_t size);
+/* After the last note, of which core_notes.c has made out the writer. */
+void core_finish_signal(struct core *core);
+/* Puts into words what is where it happened; after core_make_segments(). */
+MUST_USE pst_error *core_find_places(struct core *core);
 
 /* ---- core_segments.c --------------------------------------------------------------------------------- */
 

@@ -95,6 +95,8 @@ void pst_target_close(pst_target *target)
     free(target->segments);
     free(target->segment_names);
     free(target->threads);
+    free((char *)target->signal.place);
+    free((char *)target->signal.instruction_place);
     free(target->path);
     free(target->executable);
     free(target->arguments);
@@ -159,6 +161,13 @@ bool pst_target_get_signal(const pst_target *target, pst_signal *signal)
     if (target->has_signal)
         *signal = target->signal;
     return target->has_signal;
+}
+
+void pst_target_get_process_details(pst_target *target, pst_process_details *details)
+{
+    if (!target->details.has_user && target->operations && target->operations->read_user)
+        target->operations->read_user(target);
+    *details = target->details;
 }
 
 const pst_error *pst_target_get_errors(const pst_target *target)

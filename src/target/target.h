@@ -52,6 +52,8 @@ struct target_operations {
     void (*resume)(struct pst_target *target);
     /* Fills in thread->tls, of a stopped thread. NULL: it is there already, or can't be had. */
     pst_error *(*read_tls)(struct pst_target *target, struct target_thread *thread);
+    /* Fills in details.uid and gid. NULL: they are there already, or can't be had. */
+    void (*read_user)(struct pst_target *target);
     /* Opens a file that the target names, read-only, as the target sees it; *fd is -1 when there is none or
      * it must not be used. `segment`, when not NULL, is a mapping of that file: a live target then serves
      * even a deleted one (map_files). Never follows a link out of the target's root. */
@@ -76,7 +78,8 @@ struct pst_target {
     size_t arguments_size;
     uint16_t machine;          /* EM_X86_64, EM_AARCH64 */
     bool has_signal;
-    pst_signal signal;
+    pst_signal signal;         /* owns its `place` and `instruction_place` */
+    pst_process_details details; /* of a live process, complete after operations->read_user() */
     int64_t start_time_ns;     /* CLOCK_REALTIME when the process started (live), 0: not known */
 
     struct segment *segments;

@@ -2,7 +2,8 @@
  * An ELF core: what core.c and core_*.c share.
  *
  * Nothing here is proportional to the size of the core: headers and notes are read when it is opened, pages
- * when they are asked for. It is never mapped: a file that shrinks would kill this process.
+ * when they are asked for. It is never mapped: a file that shrinks would kill this process. What is compressed or
+ * comes out of a pipe is made such a file first: core_spool.c.
  */
 #ifndef PYSTANDER_TARGET_CORE_H
 #define PYSTANDER_TARGET_CORE_H
@@ -67,6 +68,7 @@ struct core {
     struct pst_target *target;
     int fd;
     uint64_t file_size;
+    const char *compression; /* "gzip"; NULL: none */
     int root;             /* the directory under which the files are found: the sysroot, or / */
     struct core_part *parts;
     struct core_image *images;
@@ -85,6 +87,7 @@ struct core {
     size_t thread_capacity;
     size_t tls_thread;    /* which thread the notes are about now: index + 1, 0: none yet */
     size_t notes_size;    /* of the notes read so far */
+    char *cut_why, *cut_hint; /* why not all of it could be decompressed or read; NULL: it could */
     bool from_debugger;   /* gdb's gcore wrote it: the process lived on */
     bool has_siginfo;
     bool has_threads, has_process;  /* their first note was seen */

@@ -62,7 +62,7 @@ struct pst_target {
     struct memory *memory;
 
     pid_t pid;                 /* 0: not known */
-    char *path;                /* of the core */
+    char *path;                /* of the core; "-": standard input */
     char *executable;          /* NULL: not known */
     char *arguments;           /* NUL-separated */
     size_t arguments_size;
@@ -82,6 +82,8 @@ struct pst_target {
     char *wanted_executable, *sysroot, *debug_dir, *layout_file, *assume_version;
     bool no_pause;
     unsigned pause_timeout_ms;
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    void *progress_context;
 
     uint64_t pause_ns;         /* the longest that any one thread was held by the last pause(); valid after
                                 * resume(); 0: none was */

@@ -107,11 +107,17 @@ typedef struct pst_target_options {
     const char *assume_version; /* "3.14": take this version's table whatever the target says */
     bool no_pause;              /* never attach: read a live target while it runs */
     unsigned pause_timeout_ms;  /* how long to wait for a thread to stop; 0: 1000 */
+    /* Of a core that must be decompressed or read from a pipe: called again and again while it is opened, with the
+     * bytes of input that are done and those that there are (0: not known). */
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    void *progress_context;
 } pst_target_options;
 
 /* `options` may be NULL. On success *target is the caller's to close. */
 PST_API PST_MUST_USE pst_error *pst_target_open_process(pid_t pid, const pst_target_options *options,
                                                         pst_target **target);
+/* The core may be compressed with gzip, zstd, xz or lz4, and be a FIFO; "-" is standard input. It then goes into an
+ * unlinked temporary file in $TMPDIR, /var/tmp or /tmp, for as long as the target is open. */
 PST_API PST_MUST_USE pst_error *pst_target_open_core(const char *path, const pst_target_options *options,
                                                      pst_target **target);
 PST_API void pst_target_close(pst_target *target);
@@ -147,6 +153,7 @@ typedef enum pst_writer {
     PST_WRITER_UNKNOWN,
     PST_WRITER_KERNEL,
     PST_WRITER_DEBUGGER,  /* gdb's gcore, or what writes cores as it does: the process was alive */
+    PST_WRITER_PYSTANDER, /* pst_core_write(), of a live process */
 } pst_writer;
 
 typedef struct pst_process_details {

@@ -110,6 +110,8 @@ static void add_writer(struct text *text, const struct report *report, const pst
     pst_signal signal;
     if (details->writer == PST_WRITER_KERNEL)
         text_add_string(text, " by the kernel");
+    else if (details->writer == PST_WRITER_PYSTANDER)
+        text_add_string(text, " by pystander: the process was alive");
     else if (pst_target_get_signal(report->target, &signal))
         text_add_string(text, " by a debugger");
     else

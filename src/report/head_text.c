@@ -137,7 +137,10 @@ static void add_core(struct text *text, const struct report *report, const struc
     size_t line_start = text->size;
     text_add_string(text, palette->title);
     text_add_string(text, "Core ");
-    escape_text(text, (pst_text){path ? path : "?", path ? strlen(path) : 1}, ESCAPE_NAME);
+    if (path && strcmp(path, "-") == 0)
+        text_add_string(text, "(standard input)");
+    else
+        escape_text(text, (pst_text){path ? path : "?", path ? strlen(path) : 1}, ESCAPE_NAME);
     if (pid > 0) {
         text_add_string(text, " of process ");
         text_add_signed(text, pid);

@@ -142,7 +142,7 @@ static void add_time(struct text *text, bool is_known, int64_t seconds)
 
 static void add_details(struct text *text, const struct report *report)
 {
-    static const char *const writers[] = {NULL, "kernel", "gdb"};
+    static const char *const writers[] = {NULL, "kernel", "gdb", "pystander"};
     pst_process_details details = {0};
     if (report->target && (pst_target_get_kind(report->target) == PST_TARGET_CORE || report->with_details))
         pst_target_get_process_details(report->target, &details);

@@ -2,7 +2,8 @@
  * An ELF core: what core.c and core_*.c share.
  *
  * Nothing here is proportional to the size of the core: headers and notes are read when it is opened, pages
- * when they are asked for. It is never mapped: a file that shrinks would kill this process.
+ * when they are asked for. It is never mapped: a file that shrinks would kill this process. What is compressed or
+ * comes out of a pipe is made such a file first: core_spool.c.
  */
 #ifndef PYSTANDER_TARGET_CORE_H
 #define PYSTANDER_TARGET_CORE_H
@@ -72,6 +73,7 @@ struct core {
     struct pst_target *target;
     int fd;
     uint64_t file_size;
+    const char *compression; /* "gzip"; NULL: none */
     int root;             /* the directory under which the files are found: the sysroot, or / */
     struct core_part *parts;
     struct core_image *images;
@@ -94,6 +96,7 @@ struct core {
     size_t notes_count;
     bool has_own_origin;  /* it is a small core of pystander's: see target/notes.h */
     bool begins_as_kernels; /* a thread, then the process */
+    char *cut_why, *cut_hint; /* why not all of it could be decompressed or read; NULL: it could */
     bool has_siginfo;
     bool has_registers;   /* of the first thread: */
     pst_addr stack_pointer, instruction;

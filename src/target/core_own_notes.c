@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* They come in the order of the NT_PRSTATUSes, behind these: of what is not so nothing is believed. */
@@ -27,12 +26,23 @@ static void take_threads(struct core *core, const uint8_t *bytes, size_t size)
     }
 }
 
+/* When it was made of a process, or when the core that it was made of was written. */
+static void take_origin(struct core *core, const uint8_t *bytes)
+{
+    pst_process_details *details = &core->target->details;
+    core->has_own_origin = true;
+    details->has_written = true;
+    details->written = bytes_signed(bytes, 8) / 1000000000;
+    if (bytes_unsigned(bytes + 8, 8) & NOTE_ORIGIN_LIVE)
+        details->writer = PST_WRITER_PYSTANDER;
+}
+
 void core_take_own_note(struct core *core, uint32_t type, const uint8_t *bytes, size_t size)
 {
     if (type == NOTE_PYSTANDER_THREADS)
         take_threads(core, bytes, size);
     if (type == NOTE_PYSTANDER_ORIGIN && size >= NOTE_ORIGIN_SIZE)
-        core->has_own_origin = true;
+        take_origin(core, bytes);
 }
 
 /* ---- writing ---------------------------------------------------------------------------------------------- */
@@ -69,10 +79,9 @@ size_t core_read_auxv(const struct pst_target *target, uint8_t *bytes, size_t si
 pst_error *core_write_notes(struct pst_target *target, struct text *notes)
 {
     const struct core *core = target->core;
-    struct stat status;
     for (size_t i = 0; i < core->notes_count; i++)
         TRY(copy_notes(core, &core->notes[i], notes));
-    if (!core->has_own_origin && fstat(core->fd, &status) == 0)
-        notes_add_origin(notes, (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec, false);
+    if (!core->has_own_origin && target->details.has_written)
+        notes_add_origin(notes, target->details.written * 1000000000, false);
     return NULL;
 }

@@ -61,6 +61,8 @@ static pst_error *target_fill(struct pst_target *target, const pst_target_option
     TRY(copy_wish(WISH(assume_version), &target->assume_version));
     target->no_pause = WISH(no_pause);
     target->pause_timeout_ms = WISH(pause_timeout_ms) ? WISH(pause_timeout_ms) : default_pause_timeout_ms;
+    target->progress = WISH(progress);
+    target->progress_context = WISH(progress_context);
     return NULL;
 }
 

@@ -72,7 +72,7 @@ struct pst_target {
     struct memory *memory;
 
     pid_t pid;                 /* 0: not known */
-    char *path;                /* of the core */
+    char *path;                /* of the core; "-": standard input */
     char *executable;          /* NULL: not known */
     char *arguments;           /* NUL-separated */
     size_t arguments_size;
@@ -93,6 +93,8 @@ struct pst_target {
     char *wanted_executable, *sysroot, *debug_dir, *layout_file, *assume_version;
     bool no_pause;
     unsigned pause_timeout_ms;
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    void *progress_context;
 
     bool is_searching;         /* for the interpreter's image: what other files lack then is not missed */
 

@@ -91,8 +91,8 @@ static void read_page_from_file(struct process *process, struct memory_page *pag
     ssize_t got = pread(process->memory_file, page->bytes, MEMORY_PAGE_SIZE, (off_t)page->address);
     if (got == MEMORY_PAGE_SIZE)
         page->valid_end = MEMORY_PAGE_SIZE;
-    else
-        fail_page(process, page, got < 0 ? errno : EIO);
+    else /* of a process without memory there is nothing: neither bytes nor an error */
+        fail_page(process, page, got < 0 ? errno : got > 0 ? EIO : 0);
 }
 
 /* After a read failed: true if there is now another way to read. */
@@ -452,7 +452,7 @@ static void close_fd(int fd)
         close(fd);
 }
 
-static void process_close(struct pst_target *target)
+void process_close(struct pst_target *target)
 {
     struct process *process = target->process;
     process_resume(target);
@@ -464,9 +464,11 @@ static void process_close(struct pst_target *target)
     close_fd(process->memory_file);
     close_fd(process->pagemap);
     free(process->root);
+    free(process->folder);
     free(process->tracees);
     free(process->leftovers);
     free(process);
+    target->process = NULL;
 }
 
 static const struct target_operations process_operations = {
@@ -492,6 +494,12 @@ static pst_error *process_new(struct pst_target *target, pid_t pid)
     return NULL;
 }
 
+pst_error *process_attach(struct pst_target *target, pid_t pid)
+{
+    TRY(process_new(target, pid));
+    return open_process(target->process);
+}
+
 pst_error *pst_target_open_process(pid_t pid, const pst_target_options *options, pst_target **result)
 {
     *result = NULL;
@@ -502,9 +510,7 @@ pst_error *pst_target_open_process(pid_t pid, const pst_target_options *options,
                          pid);
     struct pst_target *target;
     TRY(target_new(PST_TARGET_PROCESS, options, &target));
-    pst_error *error = process_new(target, pid);
-    if (!error)
-        error = open_process(target->process);
+    pst_error *error = process_attach(target, pid);
     if (error) {
         pst_target_close(target);
         return error;

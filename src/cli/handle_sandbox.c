@@ -1,6 +1,6 @@
 /*
- * What is given up before anything is read that the crashed process could have made up. Its memory and its root are open
- * already; all else is read with the rights that the process itself had.
+ * What is given up before anything is read that the crashed process could have made up. Its memory and its root are
+ * open already; all else is read with the rights that the process itself had.
  */
 #include "cli/handle.h"
 

@@ -249,9 +249,10 @@ static void read_nothing(void *context, struct memory_page *const *pages, size_t
 static pst_error *open_gone(struct pst_target *target, pst_error *why)
 {
     struct core *core = target->core;
-    error_list_add(&target->errors, error_hint(why, "only what the kernel says of it is known: it was killed meanwhile, "
-                                                    "or its core was so small that the kernel did not have to wait "
-                                                    "(see kernel.core_pipe_limit in core(5))"));
+    error_list_add(&target->errors,
+                   error_hint(why, "only what the kernel says of it is known: it was killed meanwhile, or its core was "
+                                   "so small that the kernel did not have to wait (see kernel.core_pipe_limit in "
+                                   "core(5))"));
     TRY(core_make_segments(core));
     TRY(memory_open((struct memory_source){ .read_pages = read_nothing }, &target->memory));
     TRY(core_find_executable(core));

@@ -62,8 +62,8 @@ uint64_t process_now_ns(void); /* CLOCK_MONOTONIC */
 
 /* ---- process.c --------------------------------------------------------------------------------------- */
 
-/* Makes a target, which must be new, one of the process `pid`: its operations, process, memory, segments, executable and
- * arguments. What is there after an error is the target's. */
+/* Makes a target, which must be new, one of the process `pid`: its operations, process, memory, segments, executable
+ * and arguments. What is there after an error is the target's. */
 MUST_USE pst_error *process_attach(struct pst_target *target, pid_t pid);
 /* For target->operations. */
 void process_close(struct pst_target *target);

@@ -122,6 +122,22 @@ PST_API PST_MUST_USE pst_error *pst_target_open_core(const char *path, const pst
                                                      pst_target **target);
 PST_API void pst_target_close(pst_target *target);
 
+/*
+ * A process that crashed, from the program that core_pattern names (core(5)), which the kernel feeds the core through a
+ * pipe: its kind is PST_TARGET_CORE, but its memory and files are read from the process itself, which the kernel holds.
+ *
+ * Reads the core's head from the pipe `fd`, without which nothing of this works; the rest must stay there, for the
+ * process goes once the pipe is read to its end. *head is the caller's to free(), after an error too: it is what was
+ * read.
+ */
+PST_API PST_MUST_USE pst_error *pst_crash_read_head(int fd, uint8_t **head, size_t *head_size);
+/* `pid` as the initial PID namespace has it (%P). If the process is gone, the target has only what the head says, and
+ * its errors say so. */
+PST_API PST_MUST_USE pst_error *pst_target_open_crash(pid_t pid, const uint8_t *head, size_t head_size,
+                                                      const pst_target_options *options, pst_target **target);
+/* The process is still there: all that was read of it was its own. */
+PST_API bool pst_crash_is_held(const pst_target *target);
+
 typedef enum pst_target_kind { PST_TARGET_PROCESS, PST_TARGET_CORE } pst_target_kind;
 
 /* Why a core was written. Strings are NULL where nothing is known, and borrowed until the target is closed. */

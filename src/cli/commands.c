@@ -10,7 +10,7 @@ const struct command tasks_command = {
 
 const struct command *const commands[] = {
     &stack_command,  &code_command,   &export_command, &info_command,
-    &snapshot_command, &layout_command, &tasks_command,  NULL,
+    &snapshot_command, &layout_command, &tasks_command,  &handle_command, NULL,
 };
 
 const struct command *command_find(const char *name)

@@ -136,15 +136,15 @@ static void add_core(struct text *text, const struct report *report, const struc
     pid_t pid = pst_target_get_pid(report->target);
     size_t line_start = text->size;
     text_add_string(text, palette->title);
-    text_add_string(text, "Core ");
+    text_add_string(text, path ? "Core " : "Crashed process ");
     if (path && strcmp(path, "-") == 0)
         text_add_string(text, "(standard input)");
-    else
-        escape_text(text, (pst_text){path ? path : "?", path ? strlen(path) : 1}, ESCAPE_NAME);
-    if (pid > 0) {
+    else if (path)
+        escape_text(text, (pst_text){path, strlen(path)}, ESCAPE_NAME);
+    if (path && pid > 0)
         text_add_string(text, " of process ");
+    if (pid > 0)
         text_add_signed(text, pid);
-    }
     add_command_line(text, report, line_start, palette);
     const char *executable = pst_target_get_executable(report->target);
     if (executable) {

@@ -64,7 +64,7 @@ static pst_error *explain_no_elf(const struct core *core, const char *path, cons
                       "give a process id, or a core as the kernel or gdb's gcore writes it");
 }
 
-static pst_error *check_header(struct pst_target *target, const char *path, const uint8_t *header)
+pst_error *core_check_header(struct pst_target *target, const char *path, const uint8_t *header)
 {
     if (header[EI_CLASS] != ELFCLASS64)
         return error_new(PST_ERROR_UNSUPPORTED, "%s is of a 32-bit process, which is not supported", path);
@@ -160,6 +160,24 @@ static pst_error *open_root(struct core *core)
 
 /* ---- notes ----------------------------------------------------------------------------------------- */
 
+pst_error *core_take_notes(struct core *core, const uint8_t *notes, size_t notes_size)
+{
+    Elf_Data data = { .d_buf = (void *)notes, .d_size = notes_size, .d_type = ELF_T_NHDR, .d_version = EV_CURRENT };
+    GElf_Nhdr note;
+    size_t name, bytes;
+    for (size_t at = 0, next; (next = gelf_getnote(&data, at, &note, &name, &bytes)) > at; at = next) {
+        if (name > notes_size || note.n_namesz > notes_size - name || bytes > notes_size ||
+            note.n_descsz > notes_size - bytes)
+            break;
+        pst_error *error = core_take_note(core, (const char *)notes + name, note.n_namesz, note.n_type, notes + bytes,
+                                          note.n_descsz);
+        if (error && pst_error_get_code(error) == PST_ERROR_MEMORY)
+            return error;
+        error_list_add(&core->target->errors, error);
+    }
+    return NULL;
+}
+
 static pst_error *read_notes(struct core *core, Elf *elf, const GElf_Phdr *header)
 {
     struct error_list *errors = &core->target->errors;
@@ -181,20 +199,7 @@ static pst_error *read_notes(struct core *core, Elf *elf, const GElf_Phdr *heade
             error_list_add(errors, error_new(PST_ERROR_CORRUPT, "the core's notes can't be read: %s", elf_errmsg(-1)));
         return NULL;
     }
-    GElf_Nhdr note;
-    size_t name, bytes;
-    for (size_t at = 0, next; (next = gelf_getnote(data, at, &note, &name, &bytes)) > at; at = next) {
-        if (name > data->d_size || note.n_namesz > data->d_size - name || bytes > data->d_size ||
-            note.n_descsz > data->d_size - bytes)
-            break;
-        const uint8_t *start = data->d_buf;
-        pst_error *error = core_take_note(core, (const char *)start + name, note.n_namesz, note.n_type, start + bytes,
-                                          note.n_descsz);
-        if (error && pst_error_get_code(error) == PST_ERROR_MEMORY)
-            return error;
-        error_list_add(errors, error);
-    }
-    return NULL;
+    return core_take_notes(core, data->d_buf, data->d_size);
 }
 
 /* ---- program headers ------------------------------------------------------------------------------- */
@@ -345,7 +350,7 @@ static pst_error *read_headers(struct core *core, const char *path)
         return error_system(PST_ERROR_OPEN, errno, "%s can't be read", path);
     if ((size_t)got < sizeof header || memcmp(header, ELFMAG, SELFMAG) != 0)
         return explain_no_elf(core, path, header, (size_t)got);
-    TRY(check_header(core->target, path, header));
+    TRY(core_check_header(core->target, path, header));
     TRY(check_sections(core, path, header));
 
     elf_version(EV_CURRENT);
@@ -359,7 +364,7 @@ static pst_error *read_headers(struct core *core, const char *path)
 
 /* ---- opening and closing --------------------------------------------------------------------------- */
 
-static void core_close(struct pst_target *target)
+void core_close(struct pst_target *target)
 {
     struct core *core = target->core;
     if (!core)

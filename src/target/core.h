@@ -104,6 +104,15 @@ struct core {
     char leader_name[17];
 };
 
+/* ---- core.c ------------------------------------------------------------------------------------------ */
+
+/* Looks at the first sizeof(Elf64_Ehdr) bytes of a core and fills target->machine. */
+MUST_USE pst_error *core_check_header(struct pst_target *target, const char *path, const uint8_t *header);
+/* All of the notes of one PT_NOTE. */
+MUST_USE pst_error *core_take_notes(struct core *core, const uint8_t *notes, size_t size);
+/* For target->operations. */
+void core_close(struct pst_target *target);
+
 /* ---- core_notes.c ------------------------------------------------------------------------------------ */
 
 /* One note. What it says goes into core->target and into core. */

@@ -41,6 +41,7 @@ struct process {
     int task_directory;   /* /proc/PID/task; -1: not opened yet */
     int root_directory;   /* O_PATH of /proc/PID/root; -1: not opened yet */
     char *root;           /* how this process names that root: "/", or a folder that it was chroot'ed into */
+    char *folder;         /* the one that it works in; NULL: to be asked when it is needed */
     pid_t reader;         /* the thread whose number process_vm_readv() is given */
     int memory_file;      /* /proc/PID/mem, where process_vm_readv() is forbidden; -1: not opened */
     uint64_t stack_start;      /* of the main thread when the target was opened: shows an execve */
@@ -61,6 +62,14 @@ struct process {
 enum { PROCESS_NAME_SIZE = 32 }; /* "4294967295/stat" */
 
 uint64_t process_now_ns(void); /* CLOCK_MONOTONIC */
+
+/* ---- process.c --------------------------------------------------------------------------------------- */
+
+/* Makes a target, which must be new, one of the process `pid`: its operations, process, memory, segments, executable
+ * and arguments. What is there after an error is the target's. */
+MUST_USE pst_error *process_attach(struct pst_target *target, pid_t pid);
+/* For target->operations. */
+void process_close(struct pst_target *target);
 
 /* ---- process_threads.c ------------------------------------------------------------------------------- */
 

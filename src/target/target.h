@@ -101,7 +101,7 @@ struct pst_target {
     uint64_t pause_ns;         /* the longest that any one thread was held by the last pause(); valid after
                                 * resume(); 0: none was */
 
-    struct process *process;       /* a live target's own: see target/process.h */
+    struct process *process;       /* a live target's own, and a dying one's: see target/process.h, target/crash.c */
     struct core *core;             /* a core's own: see target/core.h */
     struct source_cache *sources;  /* see target/source.h */
     struct symbol_cache *symbols;  /* see image/symbolize.h */

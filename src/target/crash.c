@@ -11,6 +11,7 @@
 #include "target/process.h"
 
 #include "base/bytes.h"
+#include "target/notes.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -118,6 +120,16 @@ static pst_error *take_head(struct core *core, const uint8_t *head, size_t size)
     return core_take_notes(core, head + notes.offset, notes.size);
 }
 
+/* For a core of it. */
+static pst_error *keep_notes(struct process *process, const uint8_t *head, size_t size)
+{
+    struct notes notes;
+    if (!find_notes(head, size, &notes) || notes.offset > size)
+        return NULL;
+    text_add(&process->notes, head + notes.offset, notes.size < size - notes.offset ? notes.size : size - notes.offset);
+    return process->notes.failed ? error_no_memory() : NULL;
+}
+
 /* ---- threads --------------------------------------------------------------------------------------- */
 
 static int compare_inner_tids(const void *one, const void *other)
@@ -182,9 +194,22 @@ static void crash_close(struct pst_target *target)
         process_close(target);
 }
 
+/* The kernel's own, and by which numbers this machine knows the threads. */
+static pst_error *crash_write_notes(struct pst_target *target, struct text *notes)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    text_add(notes, target->process->notes.data, target->process->notes.size);
+    notes_add_threads(notes, target);
+    notes_add_origin(notes, target, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, false);
+    return NULL;
+}
+
 static const struct target_operations held_operations = {
     .close = crash_close,
     .open_file = process_open_file,
+    .read_auxv = process_read_auxv,
+    .write_notes = crash_write_notes,
 };
 
 static const struct target_operations gone_operations = {
@@ -280,7 +305,7 @@ static pst_error *crash_open(struct pst_target *target, pid_t pid, const uint8_t
     if (error)
         return open_gone(target, error);
     core_close(target);
-    return NULL;
+    return keep_notes(target->process, head, size);
 }
 
 pst_error *pst_target_open_crash(pid_t pid, const uint8_t *head, size_t size, const pst_target_options *options,

@@ -362,6 +362,24 @@ static pst_error *read_headers(struct core *core, const char *path)
     return error;
 }
 
+/* What coredump_filter 0 leaves, or a file system without room. */
+static void check_memory(struct core *core)
+{
+    size_t writable_count = 0;
+    for (size_t i = 0; i < core->load_count; i++) {
+        if (!(core->loads[i].flags & PF_W))
+            continue;
+        if (core->loads[i].size)
+            return;
+        writable_count++;
+    }
+    if (writable_count == 0)
+        return;
+    error_list_add(&core->target->errors,
+                   error_hint(error_new(PST_ERROR_READ, "the core has nothing of what the process wrote to memory"),
+                              "see core(5) on coredump_filter: 0x33 is its default, 0x1 will do"));
+}
+
 /* ---- opening and closing --------------------------------------------------------------------------- */
 
 void core_close(struct pst_target *target)
@@ -409,6 +427,7 @@ static pst_error *core_open(struct pst_target *target, const char *path)
     pst_error *error = read_headers(core, name);
     if (error)
         return core->cut_why ? error_hint(error, "%s", core->cut_why) : error;
+    check_memory(core);
     TRY(core_make_segments(core));
     TRY(core_find_places(core));
     TRY(memory_open(core_memory_source(core), &target->memory));

@@ -253,11 +253,10 @@ static pst_error_code explain_input(struct spool *spool, enum decompress_status 
         break;
     case DECOMPRESS_TOO_LARGE:
         code = PST_ERROR_LIMIT;
-        done = asprintf(why, "to decompress the core (%s) takes more memory than the %d MB that may be used, after "
-                        "%llu bytes of it", format, spool->decompression.format == &decompress_xz ? DECOMPRESS_MAX_XZ_MEMORY >> 20
-                        : 1 << (DECOMPRESS_MAX_WINDOW_LOG - 20), size);
-        if (asprintf(hint, "give what its own program makes of it: %s -dc%s FILE | pystander -", format,
-                     spool->decompression.format == &decompress_zstd ? " --long=31" : "") < 0)
+        done = asprintf(why, "to decompress the core (%s) takes more memory than the %u MB that may be used, after "
+                        "%llu bytes of it", format, spool->decompression.format->max_memory_mb, size);
+        if (asprintf(hint, "give what its own program makes of it: %s -dc FILE | pystander -",
+                     spool->decompression.format->unlimited) < 0)
             *hint = NULL;
         break;
     case DECOMPRESS_NO_MEMORY:

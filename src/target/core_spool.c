@@ -225,7 +225,7 @@ static pst_error_code explain_writing(struct spool *spool, char **why, char **hi
                  spool->is_compressed ? "the decompressed core" : "the core", strerror(spool->out_errnum),
                  (unsigned long long)spool->out_size) < 0)
         *why = NULL;
-    *hint = strdup("set TMPDIR to a folder with more");
+    *hint = strdup(spool->out_errnum == EFBIG ? "see ulimit -f" : "set TMPDIR to a folder with more");
     return PST_ERROR_SYSTEM;
 }
 

@@ -34,11 +34,11 @@ static pst_error *explain_no_elf_within(const char *path, const char *compressio
     if (size == 0)
         return error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), and nothing is in it", path, compression);
     if (decompress_recognizes(bytes, size))
-        return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed twice: what is in it (%s) is compressed again",
-                                    path, compression),
+        return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed twice: what is in it (%s) is compressed "
+                                    "again", path, compression),
                           "decompress it once: %s -dc", compression);
-    return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), but what is in it is no ELF core file", path,
-                                compression),
+    return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), but what is in it is no ELF core file",
+                                path, compression),
                       "give a core as the kernel or gdb's gcore writes it");
 }
 

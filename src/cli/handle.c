@@ -152,6 +152,9 @@ static void check_usage(const struct invocation *invocation)
         usage_failure("handle needs the --pid of the process that crashed; core_pattern gives it as %%P");
     if (invocation->operand_count && invocation->operands[0][0] != '/')
         usage_failure("PROGRAM must be an absolute path, not '%s'", invocation->operands[0]);
+    const struct handle_settings *settings = invocation->own;
+    if (invocation->operand_count && settings->given[HANDLE_KEEP_CORE])
+        usage_failure("--keep-core and PROGRAM: only one of them can have the core");
     if (isatty(STDIN_FILENO))
         usage_failure("handle is for the kernel: core_pattern names it, and a core comes through its standard input");
 }

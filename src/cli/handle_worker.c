@@ -175,7 +175,8 @@ static bool leave_pipe(void)
 
 _Noreturn static void run_child(const struct handle *handle, const struct papers *papers, pid_t parent)
 {
-    if (!leave_pipe() || dup2(papers->log, STDERR_FILENO) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+    if (!leave_pipe() || dup2(papers->log, STDERR_FILENO) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+        getppid() != parent)
         _exit(HANDLE_FAILED);
     _exit(make_report(handle, papers));
 }

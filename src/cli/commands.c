@@ -3,10 +3,6 @@
 #include <string.h>
 
 /* The commands that scripts may count on but that this version does not have. */
-const struct command snapshot_command = {
-    .name = "snapshot",
-    .summary = "a small core with just the memory that these commands need",
-};
 const struct command tasks_command = {
     .name = "tasks",
     .summary = "asyncio tasks as a tree",

@@ -1,6 +1,7 @@
 #include "cli/session.h"
 
 #include "cli/message.h"
+#include "cli/progress.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -112,7 +113,13 @@ static pst_error *open_target(struct session *session)
     const struct invocation *invocation = session->invocation;
     if (invocation->kind == PST_TARGET_PROCESS)
         return pst_target_open_process(invocation->pid, &invocation->target_options, &session->report.target);
-    return pst_target_open_core(invocation->core_path, &invocation->target_options, &session->report.target);
+    pst_target_options options = invocation->target_options;
+    struct progress progress = {0};
+    if (!invocation->quiet)
+        progress_begin(&progress, invocation->core_path, &options);
+    pst_error *error = pst_target_open_core(invocation->core_path, &options, &session->report.target);
+    progress_end(&progress);
+    return error;
 }
 
 bool session_begin(struct session *session, const struct invocation *invocation, int *code)

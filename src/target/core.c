@@ -1,7 +1,8 @@
 /* Opening a core: its headers and notes, and what is said of a file that is none. */
-#include "target/core.h"
+#include "target/core_spool.h"
 
 #include "base/bytes.h"
+#include "target/decompress.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,30 +12,51 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static bool is_standard_input(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
 /* ---- what is no core ------------------------------------------------------------------------------- */
 
 static const struct {
     const char *magic;
     size_t size;
     const char *name, *program;
-} compressions[] = {
-    { "\x1f\x8b", 2, "gzip", "gzip" },
-    { "\x28\xb5\x2f\xfd", 4, "zstd", "zstd" },
-    { "\xfd" "7zXZ", 5, "xz", "xz" },
-    { "\x04\x22\x4d\x18", 4, "lz4", "lz4" },
+} other_compressions[] = {
     { "BZh", 3, "bzip2", "bzip2" },
+    { "\x02\x21\x4c\x18", 4, "lz4's legacy format", "lz4" },
 };
 
-static pst_error *explain_no_elf(const char *path, const uint8_t *bytes, size_t size)
+/* Of what came out of a compressed file. */
+static pst_error *explain_no_elf_within(const char *path, const char *compression, const uint8_t *bytes, size_t size)
 {
     if (size == 0)
+        return error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), and nothing is in it", path, compression);
+    if (decompress_recognizes(bytes, size))
+        return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed twice: what is in it (%s) is compressed again",
+                                    path, compression),
+                          "decompress it once: %s -dc", compression);
+    return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), but what is in it is no ELF core file", path,
+                                compression),
+                      "give a core as the kernel or gdb's gcore writes it");
+}
+
+static pst_error *explain_no_elf(const struct core *core, const char *path, const uint8_t *bytes, size_t size)
+{
+    if (core->compression)
+        return explain_no_elf_within(path, core->compression, bytes, size);
+    if (size == 0)
         return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is empty", path),
-                          "no core was written to it: see ulimit -c and the free disk space");
-    for (size_t i = 0; i < sizeof compressions / sizeof *compressions; i++)
-        if (size >= compressions[i].size && memcmp(bytes, compressions[i].magic, compressions[i].size) == 0)
-            return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), which is not supported yet", path,
-                                        compressions[i].name),
-                              "decompress it first: %s -dc %s > core", compressions[i].program, path);
+                          is_standard_input(core->target->path)
+                              ? "the command that was to write a core to it wrote nothing"
+                              : "no core was written to it: see ulimit -c and the free disk space");
+    for (size_t i = 0; i < sizeof other_compressions / sizeof *other_compressions; i++)
+        if (size >= other_compressions[i].size &&
+            memcmp(bytes, other_compressions[i].magic, other_compressions[i].size) == 0)
+            return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), which is not supported", path,
+                                        other_compressions[i].name),
+                              "decompress it first: %s -dc FILE | pystander -", other_compressions[i].program);
     if (size < sizeof(Elf64_Ehdr) && memcmp(bytes, ELFMAG, size < SELFMAG ? size : SELFMAG) == 0)
         return error_new(PST_ERROR_NOT_CORE, "%s is cut off after %zu bytes: not even its ELF header is there", path,
                          size);
@@ -83,12 +105,31 @@ static pst_error *check_sections(const struct core *core, const char *path, cons
 
 static const char *name_file_type(mode_t mode)
 {
-    return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a pipe" : "no regular file";
+    return S_ISDIR(mode) ? "a directory" : S_ISCHR(mode) ? "a device" : "no regular file";
+}
+
+/* A descriptor of our own for it; where it was closed, what the program put in its place can't be read. */
+static int open_standard_input(void)
+{
+    int flags = fcntl(STDIN_FILENO, F_GETFL);
+    if (flags >= 0 && (flags & O_ACCMODE) == O_WRONLY) {
+        errno = EBADF;
+        return -1;
+    }
+    return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+static bool begins_compressed(const struct core *core)
+{
+    uint8_t bytes[DECOMPRESS_MAGIC_SIZE];
+    ssize_t got = pread(core->fd, bytes, sizeof bytes, 0);
+    return got > 0 && decompress_recognizes(bytes, (size_t)got);
 }
 
 static pst_error *open_file(struct core *core, const char *path)
 {
-    core->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    bool is_input = is_standard_input(core->target->path);
+    core->fd = is_input ? open_standard_input() : open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (core->fd < 0 && (errno == EACCES || errno == EPERM))
         return error_hint(error_system(PST_ERROR_PERMISSION, errno, "%s can't be opened", path),
                           "a core belongs to the user whose process it was, or to root");
@@ -97,12 +138,15 @@ static pst_error *open_file(struct core *core, const char *path)
     struct stat status;
     if (fstat(core->fd, &status) < 0)
         return error_system(PST_ERROR_OPEN, errno, "%s can't be opened", path);
-    if (!S_ISREG(status.st_mode))
+    bool is_stream = S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode);
+    if (!S_ISREG(status.st_mode) && !is_stream)
         return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is %s, not a core file", path,
                                     name_file_type(status.st_mode)),
-                          "%s", S_ISFIFO(status.st_mode) ? "write its content to a file first" : "give the core file");
-    core->file_size = (uint64_t)status.st_size;
-    return NULL;
+                          "give the core file");
+    core->target->details.has_written = !is_stream;
+    core->target->details.written = status.st_mtim.tv_sec;
+    core->file_size = is_stream ? 0 : (uint64_t)status.st_size;
+    return is_stream || begins_compressed(core) ? core_spool(core, path, is_stream) : NULL;
 }
 
 static pst_error *open_root(struct core *core)
@@ -148,6 +192,7 @@ static pst_error *read_notes(struct core *core, Elf *elf, const GElf_Phdr *heade
         size = CORE_MAX_NOTES_SIZE - core->notes_size;
     }
     core->notes_size += size;
+    core->notes[core->notes_count++] = (struct core_notes){header->p_offset, size};
     Elf_Data *data = size ? elf_getdata_rawchunk(elf, (int64_t)header->p_offset, size, ELF_T_NHDR) : NULL;
     if (!data || !data->d_buf) {
         if (size)
@@ -184,10 +229,22 @@ static void add_load(struct core *core, const GElf_Phdr *header)
     core->loads[core->load_count++] = load;
 }
 
+/* Of a core that could not be decompressed or read to its end: why, and what is missing, if it is known to be. */
+static pst_error *explain_cut(const struct core *core, uint64_t end)
+{
+    pst_error *error = end > core->file_size
+        ? error_new(PST_ERROR_READ, "%s; %llu of the core's %llu bytes are missing", core->cut_why,
+                    (unsigned long long)(end - core->file_size), (unsigned long long)end)
+        : error_new(PST_ERROR_READ, "%s", core->cut_why);
+    return core->cut_hint ? error_hint(error, "%s", core->cut_hint) : error;
+}
+
 /* Says once what is missing. */
 static void check_truncation(struct core *core, uint64_t end)
 {
-    if (end <= core->file_size)
+    if (core->cut_why)
+        error_list_add(&core->target->errors, explain_cut(core, end));
+    if (core->cut_why || end <= core->file_size)
         return;
     error_list_add(&core->target->errors,
                    error_hint(error_new(PST_ERROR_READ, "the core is truncated: %llu of its %llu bytes are missing",
@@ -196,39 +253,61 @@ static void check_truncation(struct core *core, uint64_t end)
                               "systemd ProcessSizeMax= and ExternalSizeMax= in coredump.conf"));
 }
 
+/* How many there are, by their first, which is PT_NOTE's in the cores that the kernel writes: the notes come right
+ * behind the headers. The number stands at the end of a file with more than 65,534, which a truncated one lacks. */
+static size_t count_by_notes(const struct core *core, uint64_t offset)
+{
+    uint8_t first[sizeof(Elf64_Phdr)];
+    if (pread(core->fd, first, sizeof first, (off_t)offset) != sizeof first || bytes_unsigned(first, 4) != PT_NOTE)
+        return 0;
+    uint64_t notes = bytes_unsigned(first + offsetof(Elf64_Phdr, p_offset), 8);
+    return notes > offset ? (notes - offset) / sizeof(Elf64_Phdr) : 0;
+}
+
+/* Those that the file has in full; *claimed, how many there should be. */
 static pst_error *count_headers(const struct core *core, Elf *elf, const char *path, const uint8_t *header,
-                                size_t *count)
+                                size_t *count, size_t *claimed)
 {
     uint64_t offset = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_phoff), 8);
-    size_t claimed = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_phnum), 2);
-    if (claimed == 0)
+    *claimed = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_phnum), 2);
+    if (*claimed == 0)
         return error_new(PST_ERROR_NOT_CORE, "%s is an ELF core without program headers: nothing is in it", path);
-    int failed = elf_getphdrnum(elf, count);
-    /* libelf reduces the number to what a truncated file has. */
-    if (claimed == PN_XNUM || (!failed && claimed < *count))
-        claimed = *count;
-    if (offset > core->file_size || claimed > (core->file_size - offset) / sizeof(Elf64_Phdr))
+    size_t room = offset > core->file_size ? 0 : (core->file_size - offset) / sizeof(Elf64_Phdr);
+    if (room == 0)
         return error_new(PST_ERROR_NOT_CORE, "%s is truncated: it ends after %llu bytes, within its program headers",
                          path, (unsigned long long)core->file_size);
-    if (failed || *count == 0)
-        return error_new(PST_ERROR_NOT_CORE, "%s has no program headers that can be read: %s", path, elf_errmsg(-1));
+    size_t told = 0;
+    if (*claimed == PN_XNUM && elf_getphdrnum(elf, &told) == 0 && told >= PN_XNUM)
+        *claimed = told;
+    else if (*claimed == PN_XNUM)
+        *claimed = count_by_notes(core, offset);
+    *count = *claimed < room ? *claimed : room;
+    if (*count == 0)
+        return error_new(PST_ERROR_NOT_CORE, "%s has no program headers that can be read", path);
     if (*count > TARGET_MAX_SEGMENTS)
         return error_new(PST_ERROR_LIMIT, "%s has %zu program headers, more than the %d that are looked at", path,
                          *count, TARGET_MAX_SEGMENTS);
     return NULL;
 }
 
-static pst_error *read_program_headers(struct core *core, Elf *elf, size_t count)
+static GElf_Phdr parse_header(const uint8_t *bytes)
+{
+    return (GElf_Phdr){
+        .p_type = (uint32_t)bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_type), 4),
+        .p_flags = (uint32_t)bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_flags), 4),
+        .p_offset = bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_offset), 8),
+        .p_vaddr = bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_vaddr), 8),
+        .p_filesz = bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_filesz), 8),
+        .p_memsz = bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_memsz), 8),
+    };
+}
+
+static pst_error *take_headers(struct core *core, Elf *elf, const uint8_t *table, size_t count)
 {
     uint64_t end = 0;
     size_t note_count = 0;
-    core->loads = calloc(count, sizeof *core->loads);
-    if (!core->loads)
-        return error_no_memory();
     for (size_t i = 0; i < count; i++) {
-        GElf_Phdr header;
-        if (!gelf_getphdr(elf, (int)i, &header))
-            return error_new(PST_ERROR_NOT_CORE, "program header %zu can't be read: %s", i, elf_errmsg(-1));
+        const GElf_Phdr header = parse_header(table + i * sizeof(Elf64_Phdr));
         if (header.p_type == PT_LOAD)
             add_load(core, &header);
         if (header.p_type == PT_NOTE && note_count++ < CORE_MAX_NOTE_HEADERS)
@@ -241,6 +320,28 @@ static pst_error *read_program_headers(struct core *core, Elf *elf, size_t count
     return NULL;
 }
 
+/* Not by libelf, which gives none of a table that is not complete. */
+static pst_error *read_program_headers(struct core *core, Elf *elf, const char *path, const uint8_t *header)
+{
+    size_t count = 0, claimed = 0;
+    TRY(count_headers(core, elf, path, header, &count, &claimed));
+    const size_t size = count * sizeof(Elf64_Phdr);
+    const uint64_t offset = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_phoff), 8);
+    uint8_t *table = malloc(size);
+    core->loads = calloc(count, sizeof *core->loads);
+    pst_error *error = table && core->loads ? NULL : error_no_memory();
+    if (!error && pread(core->fd, table, size, (off_t)offset) != (ssize_t)size)
+        error = error_new(PST_ERROR_NOT_CORE, "the program headers of %s can't be read", path);
+    if (!error && count < claimed)
+        error_list_add(&core->target->errors,
+                       error_new(PST_ERROR_READ, "the core is truncated within its program headers: %zu of %zu are "
+                                 "there", count, claimed));
+    if (!error)
+        error = take_headers(core, elf, table, count);
+    free(table);
+    return error;
+}
+
 static pst_error *read_headers(struct core *core, const char *path)
 {
     uint8_t header[sizeof(Elf64_Ehdr)];
@@ -248,7 +349,7 @@ static pst_error *read_headers(struct core *core, const char *path)
     if (got < 0)
         return error_system(PST_ERROR_OPEN, errno, "%s can't be read", path);
     if ((size_t)got < sizeof header || memcmp(header, ELFMAG, SELFMAG) != 0)
-        return explain_no_elf(path, header, (size_t)got);
+        return explain_no_elf(core, path, header, (size_t)got);
     TRY(core_check_header(core->target, path, header));
     TRY(check_sections(core, path, header));
 
@@ -256,10 +357,7 @@ static pst_error *read_headers(struct core *core, const char *path)
     Elf *elf = elf_begin(core->fd, ELF_C_READ, NULL);
     if (!elf)
         return error_new(PST_ERROR_NOT_CORE, "%s can't be read as ELF: %s", path, elf_errmsg(-1));
-    size_t count = 0;
-    pst_error *error = count_headers(core, elf, path, header, &count);
-    if (!error)
-        error = read_program_headers(core, elf, count);
+    pst_error *error = read_program_headers(core, elf, path, header);
     elf_end(elf);
     return error;
 }
@@ -276,6 +374,8 @@ void core_close(struct pst_target *target)
     free(core->loads);
     free(core->mappings);
     free(core->short_arguments);
+    free(core->cut_why);
+    free(core->cut_hint);
     if (core->fd >= 0)
         close(core->fd);
     if (core->root >= 0)
@@ -287,6 +387,8 @@ void core_close(struct pst_target *target)
 static const struct target_operations core_operations = {
     .close = core_close,
     .open_file = core_open_file,
+    .read_auxv = core_read_auxv,
+    .write_notes = core_write_notes,
 };
 
 static pst_error *core_open(struct pst_target *target, const char *path)
@@ -301,10 +403,14 @@ static pst_error *core_open(struct pst_target *target, const char *path)
     target->path = strdup(path);
     if (!target->path)
         return error_no_memory();
-    TRY(open_file(core, path));
+    const char *name = is_standard_input(path) ? "standard input" : path;
     TRY(open_root(core));
-    TRY(read_headers(core, path));
+    TRY(open_file(core, name));
+    pst_error *error = read_headers(core, name);
+    if (error)
+        return core->cut_why ? error_hint(error, "%s", core->cut_why) : error;
     TRY(core_make_segments(core));
+    TRY(core_find_places(core));
     TRY(memory_open(core_memory_source(core), &target->memory));
     TRY(core_find_executable(core));
     TRY(core_read_arguments(core));

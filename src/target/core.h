@@ -2,11 +2,13 @@
  * An ELF core: what core.c and core_*.c share.
  *
  * Nothing here is proportional to the size of the core: headers and notes are read when it is opened, pages
- * when they are asked for. It is never mapped: a file that shrinks would kill this process.
+ * when they are asked for. It is never mapped: a file that shrinks would kill this process. What is compressed or
+ * comes out of a pipe is made such a file first: core_spool.c.
  */
 #ifndef PYSTANDER_TARGET_CORE_H
 #define PYSTANDER_TARGET_CORE_H
 
+#include "base/text.h"
 #include "target/elf_head.h"
 #include "target/target.h"
 
@@ -14,9 +16,7 @@ enum {
     CORE_MAX_NOTES_SIZE = 1 << 28,  /* of all; 4 to 13 KB for each thread */
     CORE_MAX_SECTIONS = 1 << 20,    /* gcore writes one for each mapping; libelf has some 200 bytes for each */
     CORE_MAX_NOTE_HEADERS = 16,     /* PT_NOTEs; all known writers make one */
-    CORE_MAX_ARGUMENTS_SIZE = 2 << 20, /* the kernel's own limit with the usual 8 MB of stack */
-    CORE_MAX_ENVIRONMENT = 1 << 18, /* pointers on the way from the auxiliary vector down to argc */
-    CORE_MAX_AUXV_SIZE = 4096,
+    CORE_MAX_AUXV_SIZE = TARGET_MAX_AUXV_SIZE,
     CORE_MAX_OPEN_FILES = 512,      /* mapped files that are held open */
 };
 
@@ -60,13 +60,20 @@ struct core_image {
     enum core_image_state state;
     int fd;               /* -1: not open */
     char *why;            /* refused: why its pages can't be read; NULL: out of memory */
+    bool is_wrong;        /* refused: a file is there, and not the right one */
     struct elf_head *head; /* of the file that is used */
+};
+
+/* A PT_NOTE's part of the file, as far as it is there and was looked at. */
+struct core_notes {
+    uint64_t offset, size;
 };
 
 struct core {
     struct pst_target *target;
     int fd;
     uint64_t file_size;
+    const char *compression; /* "gzip"; NULL: none */
     int root;             /* the directory under which the files are found: the sysroot, or / */
     struct core_part *parts;
     struct core_image *images;
@@ -85,8 +92,14 @@ struct core {
     size_t thread_capacity;
     size_t tls_thread;    /* which thread the notes are about now: index + 1, 0: none yet */
     size_t notes_size;    /* of the notes read so far */
-    bool from_debugger;   /* gdb's gcore wrote it: the process lived on */
+    struct core_notes notes[CORE_MAX_NOTE_HEADERS]; /* where they are in the file */
+    size_t notes_count;
+    bool has_own_origin;  /* it is a small core of pystander's: see target/notes.h */
+    bool begins_as_kernels; /* a thread, then the process */
+    char *cut_why, *cut_hint; /* why not all of it could be decompressed or read; NULL: it could */
     bool has_siginfo;
+    bool has_registers;   /* of the first thread: */
+    pst_addr stack_pointer, instruction;
     bool has_threads, has_process;  /* their first note was seen */
     char leader_name[17];
 };
@@ -108,10 +121,32 @@ MUST_USE pst_error *core_take_note(struct core *core, const char *name, size_t n
 /* After the last note. */
 void core_finish_notes(struct core *core);
 
+/* ---- core_own_notes.c -------------------------------------------------------------------------------- */
+
+/* A note named NOTE_PYSTANDER. */
+void core_take_own_note(struct core *core, uint32_t type, const uint8_t *bytes, size_t size);
+/* The notes of a small core of this one: its own. */
+pst_error *core_write_notes(struct pst_target *target, struct text *notes);
+size_t core_read_auxv(const struct pst_target *target, uint8_t *bytes, size_t size);
+
+/* ---- core_signal.c ----------------------------------------------------------------------------------- */
+
+void core_take_siginfo(struct core *core, const uint8_t *bytes, size_t size);
+/* After the last note, of which core_notes.c has made out the writer. */
+void core_finish_signal(struct core *core);
+/* Puts into words what is where it happened; after core_make_segments(). */
+MUST_USE pst_error *core_find_places(struct core *core);
+
 /* ---- core_segments.c --------------------------------------------------------------------------------- */
 
 /* Makes target->segments, core->parts and core->images of the loads and mappings. */
 MUST_USE pst_error *core_make_segments(struct core *core);
+
+/* ---- core_loaded.c ------------------------------------------------------------------------------------ */
+
+/* Fills core->mappings and target->segment_names from what is in the core's memory; target->segments are of the loads
+ * alone then. */
+MUST_USE pst_error *core_find_loaded(struct core *core);
 
 /* ---- core_arguments.c -------------------------------------------------------------------------------- */
 
@@ -128,7 +163,40 @@ MUST_USE pst_error *core_read_arguments(struct core *core);
 size_t core_read(const struct core *core, pst_addr address, void *bytes, size_t size);
 struct memory_source core_memory_source(struct core *core);
 
+/* ---- core_match.c ------------------------------------------------------------------------------------ */
+
+enum { CORE_MATCH_MIN_WORDS = 24 /* that agree; the smallest programs have about thirty */ };
+
+/* How what is in the core compares with what the file foretells, in words. Neither of both: it can't be told. */
+struct core_match {
+    size_t same, different;
+    bool is_same, is_other;
+    bool is_elsewhere;    /* the file's parts are not mapped as it says */
+};
+
+/* Of an image whose ELF header the core lacks; `head` is the file's. */
+void core_match_data(const struct core *core, const struct core_image *image, const struct elf_bytes *file,
+                     const struct elf_head *head, struct core_match *match);
+
+/* ---- core_place.c ------------------------------------------------------------------------------------ */
+
+/* Opens what may be the image's file: in the `place`th place, counted from 0. *fd is -1 and errno set (0: it is no
+ * regular file) if there is none; `path` (PATH_MAX bytes) says where it was looked for. false: there are no more. */
+bool core_open_place(const struct core *core, const struct core_image *image, size_t place, char *path, int *fd);
+/* A regular file below the folder `root`. -1 and errno, likewise. */
+int core_open_in_root(int root, const char *path);
+
 /* ---- core_image.c ------------------------------------------------------------------------------------ */
+
+/* Where an image begins in a core. */
+struct core_loaded {
+    const struct core *core;
+    pst_addr base;
+};
+
+/* For an elf_bytes, with a core_loaded as its context: of what is in the core. */
+size_t core_read_loaded(void *context, uint64_t offset, void *bytes, size_t size);
+bool core_image_read_head(const struct core *core, const struct core_image *image, struct elf_head *head);
 
 /* Finds the image's file and makes sure that it is the same build, once. */
 enum core_image_state core_image_prepare(struct core *core, struct core_image *image);

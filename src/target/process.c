@@ -419,6 +419,9 @@ static pst_error *read_start(struct process *process)
     int64_t boot_ns = (int64_t)boot.tv_sec * 1000000000 + boot.tv_nsec;
     int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
     process->target->start_time_ns = now_ns - boot_ns + (int64_t)stat.start_ticks * tick_ns;
+    process->target->details.parent = stat.parent;
+    process->target->details.has_start = true;
+    process->target->details.start = process->target->start_time_ns / 1000000000;
     process->stack_start = stat.stack_start;
     process->own_child = stat.parent == getpid();
     return NULL;
@@ -473,9 +476,27 @@ void process_close(struct pst_target *target)
     free(process->root);
     free(process->folder);
     free(process->tracees);
+    free(process->registers);
     free(process->leftovers);
     free(process);
     target->process = NULL;
+}
+
+static void process_read_user(struct pst_target *target)
+{
+    enum { MAX_STATUS_SIZE = 1 << 20 };
+    pst_process_details *details = &target->details;
+    char *status;
+    size_t size;
+    uint64_t uid, gid;
+    if (proc_read_file(target->process->directory, "status", MAX_STATUS_SIZE, &status, &size) != 0)
+        return;
+    if (proc_status_numbers(status, "Uid:", 10, &uid, 1) && proc_status_numbers(status, "Gid:", 10, &gid, 1)) {
+        details->has_user = true;
+        details->uid = (uid_t)uid;
+        details->gid = (gid_t)gid;
+    }
+    free(status);
 }
 
 static const struct target_operations process_operations = {
@@ -483,7 +504,11 @@ static const struct target_operations process_operations = {
     .pause = process_pause,
     .resume = process_resume,
     .read_tls = process_read_tls,
+    .read_user = process_read_user,
     .open_file = process_open_file,
+    .read_registers = process_read_registers,
+    .read_auxv = process_read_auxv,
+    .write_notes = process_write_notes,
 };
 
 static pst_error *process_new(struct pst_target *target, pid_t pid)

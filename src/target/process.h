@@ -2,6 +2,7 @@
 #ifndef PYSTANDER_TARGET_PROCESS_H
 #define PYSTANDER_TARGET_PROCESS_H
 
+#include "base/text.h"
 #include "target/proc.h"
 #include "target/target.h"
 
@@ -52,6 +53,8 @@ struct process {
 
     struct tracee *tracees; /* of the newest pause, in the order of target->threads */
     size_t tracee_count;
+    struct registers *registers; /* of the tracees, once process_read_registers() was asked for them */
+    size_t registers_count;
     struct tracee *leftovers; /* of earlier pauses: still attached, since they would not stop */
     size_t leftover_count;
 };
@@ -87,6 +90,12 @@ pid_t process_find_live_thread(struct process *process);
 pst_error *process_pause(struct pst_target *target);
 void process_resume(struct pst_target *target);
 pst_error *process_read_tls(struct pst_target *target, struct target_thread *thread);
+
+/* ---- process_notes.c --------------------------------------------------------------------------------- */
+
+void process_read_registers(struct pst_target *target);
+size_t process_read_auxv(const struct pst_target *target, uint8_t *bytes, size_t size);
+pst_error *process_write_notes(struct pst_target *target, struct text *notes);
 
 /* ---- process_file.c ---------------------------------------------------------------------------------- */
 

@@ -61,6 +61,8 @@ static pst_error *target_fill(struct pst_target *target, const pst_target_option
     TRY(copy_wish(WISH(assume_version), &target->assume_version));
     target->no_pause = WISH(no_pause);
     target->pause_timeout_ms = WISH(pause_timeout_ms) ? WISH(pause_timeout_ms) : default_pause_timeout_ms;
+    target->progress = WISH(progress);
+    target->progress_context = WISH(progress_context);
     return NULL;
 }
 
@@ -95,6 +97,8 @@ void pst_target_close(pst_target *target)
     free(target->segments);
     free(target->segment_names);
     free(target->threads);
+    free((char *)target->signal.place);
+    free((char *)target->signal.instruction_place);
     free(target->path);
     free(target->executable);
     free(target->arguments);
@@ -159,6 +163,13 @@ bool pst_target_get_signal(const pst_target *target, pst_signal *signal)
     if (target->has_signal)
         *signal = target->signal;
     return target->has_signal;
+}
+
+void pst_target_get_process_details(pst_target *target, pst_process_details *details)
+{
+    if (!target->details.has_user && target->operations && target->operations->read_user)
+        target->operations->read_user(target);
+    *details = target->details;
 }
 
 const pst_error *pst_target_get_errors(const pst_target *target)

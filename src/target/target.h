@@ -14,6 +14,7 @@
 enum {
     TARGET_MAX_SEGMENTS = 1 << 20, /* the kernel's own default (vm.max_map_count) is 65,530 */
     TARGET_MAX_THREADS = 1 << 20,
+    TARGET_MAX_AUXV_SIZE = 4096,   /* bytes; the kernel's has some 340 */
 };
 
 /* One mapping, in order of address, not overlapping. */
@@ -40,6 +41,7 @@ struct target_thread {
 };
 
 struct pst_target;
+struct text;
 
 struct target_operations {
     void (*close)(struct pst_target *target);
@@ -50,10 +52,18 @@ struct target_operations {
     void (*resume)(struct pst_target *target);
     /* Fills in thread->tls, of a stopped thread. NULL: it is there already, or can't be had. */
     pst_error *(*read_tls)(struct pst_target *target, struct target_thread *thread);
+    /* Fills in details.uid and gid. NULL: they are there already, or can't be had. */
+    void (*read_user)(struct pst_target *target);
     /* Opens a file that the target names, read-only, as the target sees it; *fd is -1 when there is none or
      * it must not be used. `segment`, when not NULL, is a mapping of that file: a live target then serves
      * even a deleted one (map_files). Never follows a link out of the target's root. */
     pst_error *(*open_file)(struct pst_target *target, const char *path, const struct segment *segment, int *fd);
+    /* Reads the registers of all stopped threads, for write_notes(). NULL: there is nothing to stop. */
+    void (*read_registers)(struct pst_target *target);
+    /* The auxiliary vector, up to and with its AT_NULL: how many of the `size` bytes it has; 0: it is not known. */
+    size_t (*read_auxv)(const struct pst_target *target, uint8_t *bytes, size_t size);
+    /* The notes of a core of this target: see target/notes.h. */
+    pst_error *(*write_notes)(struct pst_target *target, struct text *notes);
 };
 
 struct pst_target {
@@ -62,13 +72,14 @@ struct pst_target {
     struct memory *memory;
 
     pid_t pid;                 /* 0: not known */
-    char *path;                /* of the core */
+    char *path;                /* of the core; "-": standard input */
     char *executable;          /* NULL: not known */
     char *arguments;           /* NUL-separated */
     size_t arguments_size;
     uint16_t machine;          /* EM_X86_64, EM_AARCH64 */
     bool has_signal;
-    pst_signal signal;
+    pst_signal signal;         /* owns its `place` and `instruction_place` */
+    pst_process_details details; /* of a live process, complete after operations->read_user() */
     int64_t start_time_ns;     /* CLOCK_REALTIME when the process started (live), 0: not known */
 
     struct segment *segments;
@@ -82,6 +93,10 @@ struct pst_target {
     char *wanted_executable, *sysroot, *debug_dir, *layout_file, *assume_version;
     bool no_pause;
     unsigned pause_timeout_ms;
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    void *progress_context;
+
+    bool is_searching;         /* for the interpreter's image: what other files lack then is not missed */
 
     uint64_t pause_ns;         /* the longest that any one thread was held by the last pause(); valid after
                                 * resume(); 0: none was */

@@ -45,8 +45,8 @@ static const struct argp_option handle_options[] = {
     {"max-core", OPTION_OF_HANDLE + HANDLE_MAX_CORE, "SIZE", 0, "a larger core is not kept (128M)", 0},
     {"config", OPTION_CONFIG, "FILE", 0,
      "more options, one on each line, as in 'deadline = 30' (/etc/pystander/handle.conf)", 0},
-    /* Scripts may count on it some day; until then it is refused rather than ignored. */
-    {"snapshot", OPTION_OF_HANDLE + HANDLE_SNAPSHOT, NULL, OPTION_HIDDEN, NULL, 0},
+    {"snapshot", OPTION_OF_HANDLE + HANDLE_SNAPSHOT, NULL, 0,
+     "keep a small core beside the report, as 'pystander snapshot' makes it", 0},
     {0},
 };
 

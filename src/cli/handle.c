@@ -45,8 +45,8 @@ static const struct argp_option handle_options[] = {
     {"max-core", OPTION_OF_HANDLE + HANDLE_MAX_CORE, "SIZE", 0, "a larger core is not kept (128M)", 0},
     {"config", OPTION_CONFIG, "FILE", 0,
      "more options, one on each line, as in 'deadline = 30' (/etc/pystander/handle.conf)", 0},
-    /* Scripts may count on it some day; until then it is refused rather than ignored. */
-    {"snapshot", OPTION_OF_HANDLE + HANDLE_SNAPSHOT, NULL, OPTION_HIDDEN, NULL, 0},
+    {"snapshot", OPTION_OF_HANDLE + HANDLE_SNAPSHOT, NULL, 0,
+     "keep a small core beside the report, as 'pystander snapshot' makes it", 0},
     {0},
 };
 
@@ -152,6 +152,9 @@ static void check_usage(const struct invocation *invocation)
         usage_failure("handle needs the --pid of the process that crashed; core_pattern gives it as %%P");
     if (invocation->operand_count && invocation->operands[0][0] != '/')
         usage_failure("PROGRAM must be an absolute path, not '%s'", invocation->operands[0]);
+    const struct handle_settings *settings = invocation->own;
+    if (invocation->operand_count && settings->given[HANDLE_KEEP_CORE])
+        usage_failure("--keep-core and PROGRAM: only one of them can have the core");
     if (isatty(STDIN_FILENO))
         usage_failure("handle is for the kernel: core_pattern names it, and a core comes through its standard input");
 }

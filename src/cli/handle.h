@@ -49,7 +49,7 @@ void handle_settings_fill(struct handle_settings *settings);
 
 /* ---- handle_log.c ----------------------------------------------------------------------------------------- */
 
-/* One line to standard error, if somebody reads that, else to the kernel's log. */
+/* One line, escaped. */
 void handle_log(const char *format, ...) PRINTF(1, 2);
 void handle_log_error(const struct handle *handle, const pst_error *error);
 
@@ -61,9 +61,9 @@ bool handle_wait(pid_t child, int64_t deadline_ns, int *status);
 
 /* ---- handle_worker.c -------------------------------------------------------------------------------------- */
 
-/* What became of the report. */
+/* What became of the report; also what the child ends with, so that no number is one that others use. */
 enum handle_result {
-    HANDLE_REPORTED,      /* it is in the spool */
+    HANDLE_REPORTED = 40, /* it is in the spool */
     HANDLE_PARTIAL,       /* likewise; something could not be read */
     HANDLE_NOT_PYTHON,
     HANDLE_FAILED,        /* the log says why */

@@ -57,8 +57,6 @@ pst_error *handle_settings_set(struct handle_settings *settings, enum handle_opt
 {
     const char *name = options[option].name;
     uint64_t number = 1;
-    if (option == HANDLE_SNAPSHOT)
-        return error_new(PST_ERROR_USAGE, "%s is not in this version", name);
     switch (options[option].kind) {
     case KIND_PATH:
         if (!argument || argument[0] != '/')

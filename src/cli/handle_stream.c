@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,12 +65,23 @@ static void move_rest(int fd, int64_t deadline_ns)
     }
 }
 
+static bool is_stand_in(int fd)
+{
+    struct stat status;
+    return (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY ||
+           (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 11) /* /dev/kmsg */);
+}
+
 _Noreturn static void become(char **program, int input)
 {
     sigset_t none;
     sigemptyset(&none);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    /* What stands in for streams that were closed is ours (see main.c). */
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+        if (is_stand_in(fd))
+            fcntl(fd, F_SETFD, FD_CLOEXEC);
     setpgid(0, 0);
     if (dup2(input, STDIN_FILENO) == STDIN_FILENO)
         execv(program[0], program);

@@ -25,7 +25,7 @@ enum {
 
 /* Files in memory; -1: not made. */
 struct papers {
-    int text, json, log;
+    int text, json, core, log;
 };
 
 /* ---- the child -------------------------------------------------------------------------------------------- */
@@ -95,6 +95,15 @@ static void print_json(const struct handle *handle, const struct papers *papers,
         dprintf(papers->log, "the JSON would be longer than max-report permits: there is none");
 }
 
+static void write_core(const struct papers *papers, pst_core *core)
+{
+    uint64_t size;
+    pst_error *error = pst_core_write(core, papers->core, &size);
+    if (error && ftruncate(papers->core, 0) == 0)
+        dprintf(papers->log, "there is no small core: %.300s", pst_error_get_message(error));
+    pst_error_free(error);
+}
+
 static bool is_called_python(const pst_target *target)
 {
     const char *executable = pst_target_get_executable(target), *name = executable ? strrchr(executable, '/') : NULL;
@@ -112,18 +121,39 @@ static bool is_no_python(const struct papers *papers, const pst_target *target, 
     return true;
 }
 
-static enum handle_result report_target(const struct handle *handle, const struct papers *papers, pst_target *target)
+/* What was read of the target: with a core, if one was asked for and could be made. */
+struct reading {
+    pst_snapshot *own_snapshot;
+    pst_core *core;
+    const pst_snapshot *snapshot;   /* one of the two */
+};
+
+static pst_error *read_target(const struct handle *handle, pst_target *target, struct reading *reading)
 {
-    size_t max_frames = handle->settings->numbers[HANDLE_MAX_FRAMES];
-    const pst_snapshot_options options = {.size = sizeof options, .max_frames = max_frames};
-    pst_snapshot *snapshot = NULL;
-    pst_error *error = pst_snapshot_take(target, &options, &snapshot);
-    if (error && is_no_python(papers, target, error)) {
+    if (handle->settings->numbers[HANDLE_SNAPSHOT]) {
+        const pst_core_options options = {.size = sizeof options};
+        pst_error *error = pst_core_take(target, &options, &reading->core);
+        if (!error)
+            reading->snapshot = pst_core_get_snapshot(reading->core);
+        if (!error || pst_error_get_code(error) == PST_ERROR_NOT_PYTHON)
+            return error;
         pst_error_free(error);
-        return HANDLE_NOT_PYTHON;
     }
+    const pst_snapshot_options options = {
+        .size = sizeof options,
+        .max_frames = handle->settings->numbers[HANDLE_MAX_FRAMES],
+    };
+    pst_error *error = pst_snapshot_take(target, &options, &reading->own_snapshot);
+    reading->snapshot = reading->own_snapshot;
+    return error;
+}
+
+/* `error`: why there is no snapshot; NULL: there is one. */
+static void print(const struct handle *handle, const struct papers *papers, pst_target *target,
+                  const struct reading *reading, const pst_error *error)
+{
     struct report_problem problem = {0};
-    struct report report = {.target = target, .snapshot = snapshot, .with_source = true, .max_frames = 0};
+    struct report report = {.target = target, .snapshot = reading->snapshot, .with_source = true};
     if (error) {
         problem = (struct report_problem){
             .code = pst_error_get_code(error),
@@ -135,15 +165,30 @@ static enum handle_result report_target(const struct handle *handle, const struc
         report.problems = &problem;
         report.problem_count = 1;
     }
-    bool is_whole = snapshot && !pst_snapshot_is_partial(snapshot) && !pst_target_get_errors(target) &&
-                    pst_crash_is_held(target);
-    if (snapshot && !pst_crash_is_held(target))
-        dprintf(papers->log, "the process went while it was being read");
     print_text(handle, papers, &report);
     print_json(handle, papers, &report);
-    pst_snapshot_free(snapshot);
+    if (reading->core)
+        write_core(papers, reading->core);
+}
+
+static enum handle_result report_target(const struct handle *handle, const struct papers *papers, pst_target *target)
+{
+    struct reading reading = {0};
+    enum handle_result result = HANDLE_NOT_PYTHON;
+    pst_error *error = read_target(handle, target, &reading);
+    if (!error || !is_no_python(papers, target, error)) {
+        bool is_held = pst_crash_is_held(target);
+        bool is_whole = reading.snapshot && !pst_snapshot_is_partial(reading.snapshot) &&
+                        !pst_target_get_errors(target) && is_held;
+        if (reading.snapshot && !is_held)
+            dprintf(papers->log, "the process went while it was being read");
+        print(handle, papers, target, &reading, error);
+        result = is_whole ? HANDLE_REPORTED : HANDLE_PARTIAL;
+    }
+    pst_snapshot_free(reading.own_snapshot);
+    pst_core_free(reading.core);
     pst_error_free(error);
-    return is_whole ? HANDLE_REPORTED : HANDLE_PARTIAL;
+    return result;
 }
 
 static enum handle_result make_report(const struct handle *handle, const struct papers *papers)
@@ -175,7 +220,8 @@ static bool leave_pipe(void)
 
 _Noreturn static void run_child(const struct handle *handle, const struct papers *papers, pid_t parent)
 {
-    if (!leave_pipe() || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+    if (!leave_pipe() || dup2(papers->log, STDERR_FILENO) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+        getppid() != parent)
         _exit(HANDLE_FAILED);
     _exit(make_report(handle, papers));
 }
@@ -184,7 +230,7 @@ _Noreturn static void run_child(const struct handle *handle, const struct papers
 
 static void papers_close(struct papers *papers)
 {
-    int fds[] = {papers->text, papers->json, papers->log};
+    int fds[] = {papers->text, papers->json, papers->core, papers->log};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             close(fds[i]);
@@ -194,8 +240,9 @@ static bool papers_open(struct papers *papers)
 {
     papers->text = memfd_create("text", MFD_CLOEXEC);
     papers->json = memfd_create("json", MFD_CLOEXEC);
+    papers->core = memfd_create("core", MFD_CLOEXEC);
     papers->log = memfd_create("log", MFD_CLOEXEC);
-    return papers->text >= 0 && papers->json >= 0 && papers->log >= 0;
+    return papers->text >= 0 && papers->json >= 0 && papers->core >= 0 && papers->log >= 0;
 }
 
 /* NULL: nothing is in it, or no memory. */
@@ -244,6 +291,8 @@ static pst_error *publish(struct handle *handle, const struct papers *papers)
     pst_error *error = write_paper_to_spool(handle, papers->text, ".txt");
     if (!error)
         error = write_paper_to_spool(handle, papers->json, ".json");
+    if (!error)
+        error = write_paper_to_spool(handle, papers->core, ".small.core");
     pst_error *trimming = spool_trim(&handle->spool);
     spool_unlock(&handle->spool);
     if (!error)

@@ -17,7 +17,7 @@ enum {
     BLOCK_SIZE = 512,           /* what st_blocks counts */
 };
 
-static const char *const extensions[] = {".txt", ".json", ".core"};
+static const char *const extensions[] = {".txt", ".json", ".small.core", ".core"};
 
 /* ---- names ------------------------------------------------------------------------------------------------ */
 

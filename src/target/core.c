@@ -212,7 +212,7 @@ static void extend(uint64_t *end, uint64_t offset, uint64_t size)
         *end = stop;
 }
 
-static void add_load(struct core *core, const GElf_Phdr *header)
+void core_add_load(struct core *core, const Elf64_Phdr *header)
 {
     struct core_load load = {
         .start = header->p_vaddr,
@@ -309,7 +309,7 @@ static pst_error *take_headers(struct core *core, Elf *elf, const uint8_t *table
     for (size_t i = 0; i < count; i++) {
         const GElf_Phdr header = parse_header(table + i * sizeof(Elf64_Phdr));
         if (header.p_type == PT_LOAD)
-            add_load(core, &header);
+            core_add_load(core, &header);
         if (header.p_type == PT_NOTE && note_count++ < CORE_MAX_NOTE_HEADERS)
             TRY(read_notes(core, elf, &header));
         if (header.p_type == PT_LOAD || header.p_type == PT_NOTE)
@@ -392,6 +392,7 @@ void core_close(struct pst_target *target)
     free(core->loads);
     free(core->mappings);
     free(core->short_arguments);
+    free(core->head_notes);
     free(core->cut_why);
     free(core->cut_hint);
     if (core->fd >= 0)

@@ -12,6 +12,8 @@
 #include "target/elf_head.h"
 #include "target/target.h"
 
+#include <elf.h>
+
 enum {
     CORE_MAX_NOTES_SIZE = 1 << 28,  /* of all; 4 to 13 KB for each thread */
     CORE_MAX_SECTIONS = 1 << 20,    /* gcore writes one for each mapping; libelf has some 200 bytes for each */
@@ -96,6 +98,8 @@ struct core {
     size_t tls_thread;    /* which thread the notes are about now: index + 1, 0: none yet */
     size_t notes_size;    /* of the notes read so far */
     struct core_notes notes[CORE_MAX_NOTE_HEADERS]; /* where they are in the file */
+    uint8_t *head_notes;  /* of a process that crashed (crash.c), which has no file */
+    size_t head_notes_size;
     size_t notes_count;
     bool has_own_origin;  /* it is a small core of pystander's: see target/notes.h */
     bool begins_as_kernels; /* a thread, then the process */
@@ -113,6 +117,8 @@ struct core {
 MUST_USE pst_error *core_check_header(struct pst_target *target, const char *path, const uint8_t *header);
 /* All of the notes of one PT_NOTE. */
 MUST_USE pst_error *core_take_notes(struct core *core, const uint8_t *notes, size_t size);
+/* A PT_LOAD, for which there must be room in core->loads. */
+void core_add_load(struct core *core, const Elf64_Phdr *header);
 /* For target->operations. */
 void core_close(struct pst_target *target);
 

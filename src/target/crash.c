@@ -108,6 +108,22 @@ pst_error *pst_crash_read_head(int fd, uint8_t **head, size_t *size)
 
 /* ---- what the notes say ---------------------------------------------------------------------------- */
 
+/* They lie between the ELF header and the notes: how what died was mapped, which tells why it died. */
+static pst_error *take_loads(struct core *core, const uint8_t *head, size_t end)
+{
+    size_t count = (end - sizeof(Elf64_Ehdr)) / sizeof(Elf64_Phdr);
+    core->loads = calloc(count, sizeof *core->loads);
+    if (!core->loads)
+        return error_no_memory();
+    for (size_t i = 0; i < count; i++) {
+        Elf64_Phdr header;
+        memcpy(&header, head + sizeof(Elf64_Ehdr) + i * sizeof header, sizeof header);
+        if (header.p_type == PT_LOAD)
+            core_add_load(core, &header);
+    }
+    return NULL;
+}
+
 static pst_error *take_head(struct core *core, const uint8_t *head, size_t size)
 {
     struct notes notes;
@@ -117,17 +133,13 @@ static pst_error *take_head(struct core *core, const uint8_t *head, size_t size)
     TRY(core_check_header(core->target, "the core", head));
     if (notes.size > size - notes.offset)
         notes.size = size - notes.offset;
-    return core_take_notes(core, head + notes.offset, notes.size);
-}
-
-/* For a core of it. */
-static pst_error *keep_notes(struct process *process, const uint8_t *head, size_t size)
-{
-    struct notes notes;
-    if (!find_notes(head, size, &notes) || notes.offset > size)
-        return NULL;
-    text_add(&process->notes, head + notes.offset, notes.size < size - notes.offset ? notes.size : size - notes.offset);
-    return process->notes.failed ? error_no_memory() : NULL;
+    core->head_notes = malloc(notes.size + 1);
+    if (!core->head_notes)
+        return error_no_memory();
+    core->head_notes_size = notes.size & ~(uint64_t)3; /* a note that is cut off would displace what follows it */
+    memcpy(core->head_notes, head + notes.offset, notes.size);
+    TRY(core_take_notes(core, head + notes.offset, notes.size));
+    return take_loads(core, head, notes.offset);
 }
 
 /* ---- threads --------------------------------------------------------------------------------------- */
@@ -182,6 +194,8 @@ static pst_error *find_threads(struct process *process)
     free(target->threads);
     target->threads = noted;
     target->thread_count = noted_count;
+    if (noted_count > 0 && target->signal.tid == noted[0].inner_tid)
+        target->signal.tid = noted[0].tid;
     return error;
 }
 
@@ -194,12 +208,12 @@ static void crash_close(struct pst_target *target)
         process_close(target);
 }
 
-/* The kernel's own, and by which numbers this machine knows the threads. */
-static pst_error *crash_write_notes(struct pst_target *target, struct text *notes)
+/* The kernel's own, with the threads' registers; and by which numbers this machine knows the threads. */
+static pst_error *write_notes(struct pst_target *target, struct text *notes)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    text_add(notes, target->process->notes.data, target->process->notes.size);
+    text_add(notes, target->core->head_notes, target->core->head_notes_size);
     notes_add_threads(notes, target);
     notes_add_origin(notes, target, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, false);
     return NULL;
@@ -208,13 +222,15 @@ static pst_error *crash_write_notes(struct pst_target *target, struct text *note
 static const struct target_operations held_operations = {
     .close = crash_close,
     .open_file = process_open_file,
-    .read_auxv = process_read_auxv,
-    .write_notes = crash_write_notes,
+    .read_auxv = core_read_auxv,
+    .write_notes = write_notes,
 };
 
 static const struct target_operations gone_operations = {
     .close = crash_close,
     .open_file = core_open_file,
+    .read_auxv = core_read_auxv,
+    .write_notes = write_notes,
 };
 
 /* All that needs rights is opened now: whoever parses what a process made up is better off without them. The memory
@@ -224,16 +240,21 @@ static pst_error *hold_files(struct process *process)
     process->memory_file = openat(process->memory_directory, "mem", O_RDONLY | O_CLOEXEC);
     if (process->memory_file < 0)
         return error_system(PST_ERROR_OPEN, errno, "the memory of process %d can't be opened", process->target->pid);
+    process->pagemap = openat(process->memory_directory, "pagemap", O_RDONLY | O_CLOEXEC);
     if (proc_read_link(process->memory_directory, "cwd", &process->folder) == ENOMEM)
         return error_no_memory();
     process->root_directory = openat(process->memory_directory, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return NULL;
 }
 
-/* Nothing of what the notes say of memory and files is needed. */
+/* What the process says of its memory and files takes the place of what the notes said. */
 static pst_error *open_held(struct pst_target *target, pid_t pid)
 {
+    struct segment *segments = target->segments;
+    size_t segment_count = target->segment_count;
     char *names = target->segment_names;
+    target->segments = NULL;
+    target->segment_count = 0;
     target->segment_names = NULL;
     pst_error *error = process_attach(target, pid);
     if (!error)
@@ -241,6 +262,7 @@ static pst_error *open_held(struct pst_target *target, pid_t pid)
     if (!error)
         error = find_threads(target->process);
     if (!error) {
+        free(segments);
         free(names);
         target->operations = &held_operations;
         return NULL;
@@ -249,15 +271,15 @@ static pst_error *open_held(struct pst_target *target, pid_t pid)
     if (target->process)
         process_close(target);
     memory_close(target->memory);
-    target->memory = NULL;
     free(target->segments);
     free(target->segment_names);
     free(target->executable);
     free(target->arguments);
-    target->segments = NULL;
-    target->segment_count = 0;
+    target->memory = NULL;
     target->executable = target->arguments = NULL;
     target->arguments_size = 0;
+    target->segments = segments;
+    target->segment_count = segment_count;
     target->segment_names = names;
     target->operations = &gone_operations;
     return error;
@@ -278,7 +300,6 @@ static pst_error *open_gone(struct pst_target *target, pst_error *why)
                    error_hint(why, "only what the kernel says of it is known: it was killed meanwhile, or its core was "
                                    "so small that the kernel did not have to wait (see kernel.core_pipe_limit in "
                                    "core(5))"));
-    TRY(core_make_segments(core));
     TRY(memory_open((struct memory_source){ .read_pages = read_nothing }, &target->memory));
     TRY(core_find_executable(core));
     return core_read_arguments(core);
@@ -296,6 +317,8 @@ static pst_error *crash_open(struct pst_target *target, pid_t pid, const uint8_t
     target->no_pause = false; /* it stands still */
     TRY(take_head(core, head, size));
     core_finish_notes(core);
+    TRY(core_make_segments(core));
+    TRY(core_find_places(core));
     uint16_t machine = target->machine;
     pst_error *error = open_held(target, pid);
     target->machine = machine;
@@ -304,8 +327,10 @@ static pst_error *crash_open(struct pst_target *target, pid_t pid, const uint8_t
         return error;
     if (error)
         return open_gone(target, error);
-    core_close(target);
-    return keep_notes(target->process, head, size);
+    core_images_free(core); /* whose names were the segments' */
+    core->images = NULL;
+    core->image_count = 0;
+    return NULL;
 }
 
 pst_error *pst_target_open_crash(pid_t pid, const uint8_t *head, size_t size, const pst_target_options *options,

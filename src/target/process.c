@@ -477,7 +477,6 @@ void process_close(struct pst_target *target)
     free(process->folder);
     free(process->tracees);
     free(process->registers);
-    text_free(&process->notes);
     free(process->leftovers);
     free(process);
     target->process = NULL;

@@ -55,7 +55,6 @@ struct process {
     size_t tracee_count;
     struct registers *registers; /* of the tracees, once process_read_registers() was asked for them */
     size_t registers_count;
-    struct text notes;    /* of one that is crashing, as the kernel wrote them: see crash.c */
     struct tracee *leftovers; /* of earlier pauses: still attached, since they would not stop */
     size_t leftover_count;
 };

@@ -16,7 +16,7 @@ PATTERN = "/proc/sys/kernel/core_pattern"
 PIPE_LIMIT = "/proc/sys/kernel/core_pipe_limit"
 PIPE_LIMIT_MEANWHILE = 64
 MAX_PATTERN = 127
-NAME = re.compile(r"\d{8}T\d{6}Z-\d+-[\w.]+\.(txt|json|core)")
+NAME = re.compile(r"\d{8}T\d{6}Z-\d+-[\w.]+\.(txt|json|small\\.core|core)")
 
 # Waits for its standard input to end, which it does however the test ends, and puts back what was there before.
 GUARDIAN = """

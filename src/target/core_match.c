@@ -267,7 +267,7 @@ static pst_addr find_end(const struct elf_head *head, pst_addr bias)
     return end + bias;
 }
 
-/* What is mapped of it between its beginning and its end, and a little behind: of a larger build there would be more. */
+/* What is mapped of it between its beginning and its end, and a little behind: a larger build would have more there. */
 static bool is_mapped_alike(const struct core *core, const struct core_image *image, const struct elf_head *head,
                             pst_addr bias)
 {

@@ -102,7 +102,7 @@ typedef struct pst_target_options {
     size_t size;                /* sizeof(pst_target_options) */
     const char *executable;     /* of a core: its executable, where the core's own path does not serve */
     const char *sysroot;        /* of a core: where its files are found instead of / */
-    const char *debug_dir;      /* where separate debug information is, beside /usr/lib/debug */
+    const char *debug_dir;      /* where separate debug information is, and a core's files, beside /usr/lib/debug */
     const char *layout_file;    /* a layout file that settles the layout */
     const char *assume_version; /* "3.14": take this version's table whatever the target says */
     bool no_pause;              /* never attach: read a live target while it runs */

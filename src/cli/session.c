@@ -65,12 +65,21 @@ static char *make_hint(const struct invocation *invocation, pst_error_code code)
     return hint;
 }
 
+/* Why nothing was found may well be what the target lacks: a truncated core, a file of another build. */
+static void print_target_errors(const struct session *session)
+{
+    const pst_error *error = session->report.target ? pst_target_get_errors(session->report.target) : NULL;
+    for (; error; error = pst_error_get_next(error))
+        message_error(error, NULL);
+}
+
 int session_fail(struct session *session, pst_error *error)
 {
     pst_error_code code = pst_error_get_code(error);
     char *added_hint = make_hint(session->invocation, code);
     const char *own_hint = pst_error_get_hint(error);
     message_error(error, added_hint);
+    print_target_errors(session);
     print_problem(session, &(struct report_problem){
                                .code = code,
                                .address = pst_error_get_address(error),

@@ -9,9 +9,11 @@
 #include "base/text.h"
 #include "image/debug_file.h"
 #include "image/loader.h"
+#include "image/symbolize.h"
 #include "python/reach.h"
 #include "python/walk.h"
 #include "target/core_write.h"
+#include "target/notes.h"
 #include "target/replay.h"
 #include "target/stack_arguments.h"
 
@@ -21,6 +23,7 @@
 enum {
     MAX_ATTEMPTS = 3,      /* at a live target that changes meanwhile */
     MAX_PASSES = 4,
+    MAX_SYMBOLS = 4096,    /* functions that are hooks, and what is known of CPython's image */
     FIRST_PAGE_SIZE = 4096, /* by which an image without a build-id is told from others */
     VDSO_MAX_SIZE = 16 << 10
 };
@@ -31,6 +34,8 @@ struct pst_core {
     struct page_store store;
     struct reach reach;
     bool is_heap_cut;
+    struct target_symbol symbols[MAX_SYMBOLS]; /* borrowed from the target */
+    size_t symbol_count;
     struct text notes;
     struct error_list errors;
 };
@@ -167,7 +172,7 @@ static pst_error *replay_once(struct pst_core *core, bool all_code, const struct
 /* A version whose layout is not built in is told by its debug information: the core will need that, too. */
 static pst_error *replay_commands(struct pst_core *core, bool all_code, bool *complete)
 {
-    struct replay_options options = {.with_files = false};
+    struct replay_options options = {.symbols = core->symbols, .symbol_count = core->symbol_count};
     pst_error *error = replay_once(core, all_code, &options, complete);
     pst_error_code code = error ? pst_error_get_code(error) : 0;
     if (code == PST_ERROR_UNSUPPORTED || code == PST_ERROR_NOT_PYTHON) {
@@ -199,6 +204,17 @@ static void forget(struct pst_core *core)
     core->notes = (struct text){0};
 }
 
+/* What files told of the target, and its memory may not. */
+static void list_symbols(struct pst_core *core)
+{
+    const struct pst_target *target = core->target;
+    const struct python *python = target->python;
+    core->symbol_count = location_list_symbols(&python->location, core->symbols);
+    if (python->coextra_head)
+        core->symbols[core->symbol_count++] = (struct target_symbol){python->coextra_head, "coextra_head"};
+    core->symbol_count += symbolize_list(target, core->symbols + core->symbol_count, MAX_SYMBOLS - core->symbol_count);
+}
+
 static pst_error *take_once(struct pst_core *core, bool all_code, bool *complete)
 {
     const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true};
@@ -206,7 +222,10 @@ static pst_error *take_once(struct pst_core *core, bool all_code, bool *complete
     TRY(snapshot_take(target, &options, &core->reach, &core->snapshot));
     core->is_heap_cut = core->reach.is_cut;
     memory_visit(target->memory, page_store_keep, &core->store);
+    list_symbols(core);
     TRY(target->operations->write_notes(target, &core->notes));
+    if (core->symbol_count)
+        notes_add_symbols(&core->notes, core->symbols, core->symbol_count);
     if (core->notes.failed)
         return error_no_memory();
     return replay_commands(core, all_code, complete);

@@ -34,11 +34,11 @@ static pst_error *explain_no_elf_within(const char *path, const char *compressio
     if (size == 0)
         return error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), and nothing is in it", path, compression);
     if (decompress_recognizes(bytes, size))
-        return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed twice: what is in it (%s) is compressed again",
-                                    path, compression),
+        return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed twice: what is in it (%s) is compressed "
+                                    "again", path, compression),
                           "decompress it once: %s -dc", compression);
-    return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), but what is in it is no ELF core file", path,
-                                compression),
+    return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), but what is in it is no ELF core file",
+                                path, compression),
                       "give a core as the kernel or gdb's gcore writes it");
 }
 
@@ -362,6 +362,24 @@ static pst_error *read_headers(struct core *core, const char *path)
     return error;
 }
 
+/* What coredump_filter 0 leaves, or a file system without room. */
+static void check_memory(struct core *core)
+{
+    size_t writable_count = 0;
+    for (size_t i = 0; i < core->load_count; i++) {
+        if (!(core->loads[i].flags & PF_W))
+            continue;
+        if (core->loads[i].size)
+            return;
+        writable_count++;
+    }
+    if (writable_count == 0)
+        return;
+    error_list_add(&core->target->errors,
+                   error_hint(error_new(PST_ERROR_READ, "the core has nothing of what the process wrote to memory"),
+                              "see core(5) on coredump_filter: 0x33 is its default, 0x1 will do"));
+}
+
 /* ---- opening and closing --------------------------------------------------------------------------- */
 
 void core_close(struct pst_target *target)
@@ -410,6 +428,7 @@ static pst_error *core_open(struct pst_target *target, const char *path)
     pst_error *error = read_headers(core, name);
     if (error)
         return core->cut_why ? error_hint(error, "%s", core->cut_why) : error;
+    check_memory(core);
     TRY(core_make_segments(core));
     TRY(core_find_places(core));
     TRY(memory_open(core_memory_source(core), &target->memory));

@@ -41,8 +41,10 @@ struct core_mapping {
     size_t image;     /* in core->images */
 };
 
-/* Where the bytes of a segment are: core->parts runs parallel to target->segments. */
+/* Where the bytes of a segment, or of a part of it, are. They are in order of address, and cover every segment. */
 struct core_part {
+    pst_addr start, end;
+    size_t segment;   /* in target->segments */
     uint64_t offset;  /* as in core_load */
     uint64_t size;
     size_t image;     /* the file that can serve the rest; CORE_NO_IMAGE: none */
@@ -78,6 +80,7 @@ struct core {
     const char *compression; /* "gzip"; NULL: none */
     int root;             /* the directory under which the files are found: the sysroot, or / */
     struct core_part *parts;
+    size_t part_count;
     struct core_image *images;
     size_t image_count;
     size_t open_count;
@@ -147,6 +150,12 @@ MUST_USE pst_error *core_find_places(struct core *core);
 
 /* Makes target->segments, core->parts and core->images of the loads and mappings. */
 MUST_USE pst_error *core_make_segments(struct core *core);
+/* The first part that ends after `address`; core->part_count: none. */
+size_t core_find_part_at_or_after(const struct core *core, pst_addr address);
+/* The part that has `address`; NULL: none. */
+const struct core_part *core_find_part(const struct core *core, pst_addr address);
+/* The file that is mapped there, an index into core->images; CORE_NO_IMAGE: none. */
+size_t core_image_of(const struct core *core, const struct segment *segment);
 
 /* ---- core_loaded.c ------------------------------------------------------------------------------------ */
 

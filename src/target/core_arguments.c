@@ -30,7 +30,7 @@ pst_error *core_find_executable(struct core *core)
     if (core_find_auxv(core, AT_PHDR, &address) || core_find_auxv(core, AT_ENTRY, &address)) {
         const struct segment *segment = target_find_segment(target, address);
         if (segment && segment->path) {
-            core->main_image = core->parts[segment - target->segments].image;
+            core->main_image = core_image_of(core, segment);
             if (segment->path[0] == '/') { /* no made-up name */
                 target->executable = strdup(segment->path);
                 return target->executable ? NULL : error_no_memory();

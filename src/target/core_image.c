@@ -269,7 +269,7 @@ static struct core_image *find_image(struct core *core, const char *path, const 
 {
     const struct segment *segments = core->target->segments;
     if (segment >= segments && segment < segments + core->target->segment_count) {
-        size_t image = core->parts[segment - segments].image;
+        size_t image = core_image_of(core, segment);
         return image == CORE_NO_IMAGE ? NULL : &core->images[image];
     }
     for (size_t i = 0; i < core->image_count; i++)

@@ -100,8 +100,8 @@ static const char *describe_rights(uint32_t flags)
 
 static void add_file(struct text *text, const struct core *core, const struct segment *segment, pst_addr address)
 {
-    const struct core_part *part = &core->parts[segment - core->target->segments];
-    const struct core_image *image = part->image == CORE_NO_IMAGE ? NULL : &core->images[part->image];
+    size_t index = core_image_of(core, segment);
+    const struct core_image *image = index == CORE_NO_IMAGE ? NULL : &core->images[index];
     text_add_string(text, segment->path);
     if (!image || !image->has_base || address < image->base)
         return;

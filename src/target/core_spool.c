@@ -146,22 +146,23 @@ static ssize_t read_some(struct spool *spool, uint8_t *bytes, size_t size)
     }
 }
 
-static void tell_progress(const struct spool *spool)
+/* `left`: of what was read, how much is still to be taken. */
+static void tell_progress(const struct spool *spool, size_t left)
 {
     const struct pst_target *target = spool->core->target;
     if (target->progress)
-        target->progress(target->progress_context, spool->in_done, spool->in_total);
+        target->progress(target->progress_context, spool->in_done - left, spool->in_total);
 }
 
 /* Puts more behind the `size` bytes that are there; returns how many are there then. */
 static size_t fill(struct spool *spool, size_t size)
 {
+    tell_progress(spool, size);
     ssize_t got = spool->in_done < CORE_SPOOL_MAX_SIZE ? read_some(spool, spool->in + size, INPUT_SIZE - size) : 0;
     spool->in_ended = got <= 0;
     spool->in_errnum = got < 0 ? errno : 0;
     if (got > 0)
         spool->in_done += (uint64_t)got;
-    tell_progress(spool);
     return size + (got > 0 ? (size_t)got : 0);
 }
 
@@ -205,7 +206,7 @@ static enum decompress_status run(struct spool *spool)
         bool is_first = spool->out_size == 0;
         if (!flush(spool, size) || (is_first && !is_elf(spool->out, size)))
             break;
-        tell_progress(spool);
+        tell_progress(spool, buffers.in_size);
     } while (status == DECOMPRESS_GOES_ON);
     return status;
 }
@@ -224,7 +225,7 @@ static pst_error_code explain_writing(struct spool *spool, char **why, char **hi
                  spool->is_compressed ? "the decompressed core" : "the core", strerror(spool->out_errnum),
                  (unsigned long long)spool->out_size) < 0)
         *why = NULL;
-    *hint = strdup("set TMPDIR to a folder with more");
+    *hint = strdup(spool->out_errnum == EFBIG ? "see ulimit -f" : "set TMPDIR to a folder with more");
     return PST_ERROR_SYSTEM;
 }
 
@@ -253,11 +254,10 @@ static pst_error_code explain_input(struct spool *spool, enum decompress_status 
         break;
     case DECOMPRESS_TOO_LARGE:
         code = PST_ERROR_LIMIT;
-        done = asprintf(why, "to decompress the core (%s) takes more memory than the %d MB that may be used, after "
-                        "%llu bytes of it", format, spool->decompression.format == &decompress_xz ? DECOMPRESS_MAX_XZ_MEMORY >> 20
-                        : 1 << (DECOMPRESS_MAX_WINDOW_LOG - 20), size);
-        if (asprintf(hint, "give what its own program makes of it: %s -dc%s FILE | pystander -", format,
-                     spool->decompression.format == &decompress_zstd ? " --long=31" : "") < 0)
+        done = asprintf(why, "to decompress the core (%s) takes more memory than the %u MB that may be used, after "
+                        "%llu bytes of it", format, spool->decompression.format->max_memory_mb, size);
+        if (asprintf(hint, "give what its own program makes of it: %s -dc FILE | pystander -",
+                     spool->decompression.format->unlimited) < 0)
             *hint = NULL;
         break;
     case DECOMPRESS_NO_MEMORY:

@@ -11,8 +11,8 @@
 #define CORE_SPOOL_MAX_SIZE ((uint64_t)1 << 40)
 
 /* Replaces core->fd, which is closed, by the temporary file's, and sets core->file_size. What ends early is as good as
- * what there is of it: core->cut_why then says why; it is an error if that is nothing. What is no core is put out as far
- * as is needed to say so. `name` is the core's in messages; `is_stream`: it can be read once and from where it stands. */
+ * what there is of it: core->cut_why then says why; it is an error if that is nothing. What is no core is put out as
+ * far as is needed to say so. `name` is the core's in messages; `is_stream`: it can be read once, from where it is. */
 MUST_USE pst_error *core_spool(struct core *core, const char *name, bool is_stream);
 
 #endif

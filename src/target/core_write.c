@@ -92,7 +92,7 @@ static void add_segment(struct loads *loads, const struct segment *segment, cons
             continue;
         }
         last->end = stored->address;
-        loads->items[loads->count++] = (struct load){stored->address, segment->end, size, flags};
+        loads->items[loads->count++] = (struct load){stored->address, segment->end, size, flags | CORE_LOAD_CONTINUES};
     }
 }
 

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -207,20 +208,14 @@ static void crash_close(struct pst_target *target)
         process_close(target);
 }
 
-/* The kernel's own, with the threads' registers; and the threads' names, under the numbers that those have. */
+/* The kernel's own, with the threads' registers; and by which numbers this machine knows the threads. */
 static pst_error *write_notes(struct pst_target *target, struct text *notes)
 {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
     text_add(notes, target->core->head_notes, target->core->head_notes_size);
-    struct target_thread *threads = calloc(target->thread_count + 1, sizeof *threads);
-    if (!threads)
-        return error_no_memory();
-    for (size_t i = 0; i < target->thread_count; i++) {
-        threads[i] = target->threads[i];
-        threads[i].tid = threads[i].inner_tid;
-    }
-    struct pst_target numbered = { .threads = threads, .thread_count = target->thread_count };
-    notes_add_threads(notes, &numbered);
-    free(threads);
+    notes_add_threads(notes, target);
+    notes_add_origin(notes, target, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, false);
     return NULL;
 }
 

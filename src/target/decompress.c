@@ -18,7 +18,7 @@ enum match { MATCH_NO, MATCH_SO_FAR, MATCH_FULL };
 static enum match match_format(const struct decompress_format *format, const uint8_t *bytes, size_t size)
 {
     size_t common = size < format->magic_size ? size : format->magic_size;
-    if (memcmp(bytes, format->magic, common) != 0)
+    if (common && memcmp(bytes, format->magic, common) != 0)
         return MATCH_NO;
     return common == format->magic_size ? MATCH_FULL : MATCH_SO_FAR;
 }

@@ -2,8 +2,8 @@
  * Decompression of what may be damaged, or made to do damage: gzip, zstd, xz and lz4, recognised by their first bytes.
  *
  * A compressed file is a row of members (gzip calls them so; xz: streams; zstd and lz4: frames), each of which can be
- * decompressed by itself. Between and behind them may be zeros, and of zstd and lz4 frames that are to be skipped. What a
- * member is decompressed to is handed out as it comes, before its checksum is known.
+ * decompressed by itself. Between and behind them may be zeros, and of zstd and lz4 frames that are to be skipped.
+ * What a member is decompressed to is handed out as it comes, before its checksum is known.
  */
 #ifndef PYSTANDER_TARGET_DECOMPRESS_H
 #define PYSTANDER_TARGET_DECOMPRESS_H
@@ -15,7 +15,7 @@
 enum {
     DECOMPRESS_MAGIC_SIZE = 6,          /* the longest of them */
     DECOMPRESS_MAX_WINDOW_LOG = 27,     /* zstd: 128 MB, all that its levels use without --long */
-    DECOMPRESS_MAX_XZ_MEMORY = 192 << 20, /* xz -9 needs 65 MB */
+    DECOMPRESS_MAX_XZ_MB = 192,         /* xz -9 needs 65 */
 };
 
 enum decompress_status {
@@ -42,6 +42,8 @@ struct decompress_format {
     uint8_t magic[DECOMPRESS_MAGIC_SIZE];
     size_t magic_size;
     bool has_skippable;     /* frames to be skipped, between its own */
+    unsigned max_memory_mb; /* where it can ask for more; 0: it can't */
+    const char *unlimited;  /* its program, and the option that lets it take more */
     void *(*open)(void);    /* NULL: out of memory */
     enum decompress_status (*begin)(void *state);   /* a member */
     /* Takes bytes and gives bytes. *detail: the library's word for what is wrong, if it has one. */

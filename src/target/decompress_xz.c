@@ -11,8 +11,8 @@ static void *xz_open(void)
 /* What was allocated for the stream before serves again. */
 static enum decompress_status xz_begin(void *state)
 {
-    return lzma_stream_decoder(state, DECOMPRESS_MAX_XZ_MEMORY, 0) == LZMA_OK ? DECOMPRESS_GOES_ON
-                                                                              : DECOMPRESS_NO_MEMORY;
+    return lzma_stream_decoder(state, (uint64_t)DECOMPRESS_MAX_XZ_MB << 20, 0) == LZMA_OK ? DECOMPRESS_GOES_ON
+                                                                                          : DECOMPRESS_NO_MEMORY;
 }
 
 static enum decompress_status judge(lzma_ret status, const char **detail)
@@ -53,5 +53,6 @@ static void xz_close(void *state)
 
 const struct decompress_format decompress_xz = {
     .name = "xz", .magic = { 0xfd, '7', 'z', 'X', 'Z', 0 }, .magic_size = 6,
+    .max_memory_mb = DECOMPRESS_MAX_XZ_MB, .unlimited = "xz",
     .open = xz_open, .begin = xz_begin, .step = xz_step, .close = xz_close,
 };

@@ -66,5 +66,6 @@ static enum decompress_status zstd_step(void *state, struct decompress_buffers *
 
 const struct decompress_format decompress_zstd = {
     .name = "zstd", .magic = { 0x28, 0xb5, 0x2f, 0xfd }, .magic_size = 4, .has_skippable = true,
+    .max_memory_mb = 1 << (DECOMPRESS_MAX_WINDOW_LOG - 20), .unlimited = "zstd --long=31",
     .open = zstd_open, .begin = zstd_begin, .step = zstd_step, .close = zstd_close,
 };

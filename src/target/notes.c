@@ -96,10 +96,24 @@ void notes_add_threads(struct text *notes, const struct pst_target *target)
     align(notes, start);
 }
 
-void notes_add_origin(struct text *notes, int64_t when_ns, bool live)
+void notes_add_symbols(struct text *notes, const struct target_symbol *symbols, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += 8 + strlen(symbols[i].name) + 1;
+    size_t start = begin_note(notes, NOTE_PYSTANDER, NOTE_PYSTANDER_SYMBOLS, (uint32_t)size);
+    for (size_t i = 0; i < count; i++) {
+        add_number(notes, symbols[i].address, 8);
+        text_add(notes, symbols[i].name, strlen(symbols[i].name) + 1);
+    }
+    align(notes, start);
+}
+
+void notes_add_origin(struct text *notes, const struct pst_target *target, int64_t when_ns, bool live)
 {
     uint8_t bytes[NOTE_ORIGIN_SIZE];
     notes_put(bytes, (uint64_t)when_ns, 8);
     notes_put(bytes + 8, live ? NOTE_ORIGIN_LIVE : 0, 8);
+    notes_put(bytes + 16, (uint32_t)target->pid, 8);
     notes_add(notes, NOTE_PYSTANDER, NOTE_PYSTANDER_ORIGIN, bytes, sizeof bytes);
 }

@@ -159,6 +159,6 @@ pst_error *process_write_notes(struct pst_target *target, struct text *notes)
     notes_add_threads(notes, target);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    notes_add_origin(notes, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, true);
+    notes_add_origin(notes, target, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, true);
     return NULL;
 }

@@ -200,6 +200,8 @@ pst_error *replay_open(struct pst_target *origin, struct page_store *store, cons
                               .origin = origin, .store = store, .options = *options};
     target->operations = &replay->operations;
     error = copy_origin(origin, target);
+    target->symbols_noted = copy_array(options->symbols, options->symbol_count, sizeof *options->symbols);
+    target->symbol_noted_count = target->symbols_noted ? options->symbol_count : 0;
     if (!error && options->search_store)
         error = list_stored(replay);
     if (!error)

@@ -9,6 +9,8 @@
 #include "target/target.h"
 
 struct replay_options {
+    const struct target_symbol *symbols; /* what its notes will tell; borrowed as long as *target is there */
+    size_t symbol_count;
     bool with_files;    /* the origin's files serve, for what can't be told without them */
     bool search_store;  /* what searches memory finds only what is in the store by now: of an origin that changes, what
                          * was set aside may differ from what a search of the origin saw */

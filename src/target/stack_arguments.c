@@ -116,17 +116,18 @@ static bool find_argv(const struct stack *stack, pst_addr auxv, pst_addr *argv, 
     return false;
 }
 
-/* Whether there is a NUL in a string that begins at `address`, and where; piece by piece, so that nothing of what lies
- * behind it (the environment) is read. */
-static bool find_end(const struct stack *stack, pst_addr address, pst_addr limit, pst_addr *end)
+/* The NUL that ends the last of `count` strings, the first of which begins at `address`; piece by piece, so that nothing
+ * of what lies behind it (the environment) is read. */
+static bool find_end(const struct stack *stack, pst_addr address, pst_addr limit, size_t count, pst_addr *end)
 {
     char piece[256];
     while (address < limit) {
         size_t got = read_some(stack, address, piece, limit - address < sizeof piece ? limit - address : sizeof piece);
-        const char *nul = memchr(piece, '\0', got);
-        if (nul) {
-            *end = address + (pst_addr)(nul - piece);
-            return true;
+        for (size_t i = 0; i < got; i++) {
+            if (piece[i] == '\0' && --count == 0) {
+                *end = address + i;
+                return true;
+            }
         }
         if (got == 0)
             return false;
@@ -135,7 +136,8 @@ static bool find_end(const struct stack *stack, pst_addr address, pst_addr limit
     return false;
 }
 
-/* The strings lie one behind the other, as /proc/PID/cmdline shows them. */
+/* The strings lie one behind the other, as /proc/PID/cmdline shows them. Where the last one is, argv says, unless the
+ * program changed it (Python 2 does, with -c): then they are counted. */
 static pst_error *read_strings(const struct stack *stack, pst_addr argv, size_t argc, char **arguments, size_t *size)
 {
     uint8_t words[2][WORD];
@@ -143,11 +145,10 @@ static pst_error *read_strings(const struct stack *stack, pst_addr argv, size_t 
         read_some(stack, argv + (argc - 1) * WORD, words[1], WORD) < WORD)
         return NULL;
     pst_addr first = bytes_unsigned(words[0], WORD), last = bytes_unsigned(words[1], WORD), end;
-    const struct segment *segment = target_find_segment(stack->target, argv);
-    if (!segment || first < segment->start || last < first || last >= segment->end)
+    if (first < argv || first > UINT64_MAX - MAX_ARGUMENTS_SIZE)
         return NULL;
-    pst_addr limit = segment->end - first < MAX_ARGUMENTS_SIZE ? segment->end : first + MAX_ARGUMENTS_SIZE;
-    if (!find_end(stack, last, limit, &end))
+    bool is_changed = last < first || last - first >= MAX_ARGUMENTS_SIZE;
+    if (!find_end(stack, is_changed ? first : last, first + MAX_ARGUMENTS_SIZE, is_changed ? argc : 1, &end))
         return NULL;
     char *strings = malloc(end + 1 - first);
     if (!strings)

@@ -40,6 +40,22 @@ struct target_thread *target_find_inner_thread(const struct pst_target *target, 
     return NULL;
 }
 
+const char *target_find_noted_name(const struct pst_target *target, pst_addr address)
+{
+    for (size_t i = 0; i < target->symbol_noted_count; i++)
+        if (target->symbols_noted[i].address == address)
+            return target->symbols_noted[i].name;
+    return NULL;
+}
+
+pst_addr target_find_noted_symbol(const struct pst_target *target, const char *name)
+{
+    for (size_t i = 0; i < target->symbol_noted_count; i++)
+        if (strcmp(target->symbols_noted[i].name, name) == 0)
+            return target->symbols_noted[i].address;
+    return 0;
+}
+
 /* Copies options->FIELD, if the caller's struct is long enough to have it. */
 #define WISH(field)                                                                                            \
     (options && options->size >= offsetof(pst_target_options, field) + sizeof options->field                   \
@@ -97,6 +113,8 @@ void pst_target_close(pst_target *target)
     free(target->segments);
     free(target->segment_names);
     free(target->threads);
+    free(target->symbols_noted);
+    free(target->symbol_names);
     free((char *)target->signal.place);
     free((char *)target->signal.instruction_place);
     free(target->path);

@@ -14,6 +14,7 @@
 enum {
     TARGET_MAX_SEGMENTS = 1 << 20, /* the kernel's own default (vm.max_map_count) is 65,530 */
     TARGET_MAX_THREADS = 1 << 20,
+    TARGET_MAX_NOTED_SYMBOLS = 1 << 16,
     TARGET_MAX_AUXV_SIZE = 4096,   /* bytes; the kernel's has some 340 */
 };
 
@@ -26,6 +27,12 @@ struct segment {
     bool readable, writable, executable;
     bool deleted;        /* the file was deleted or replaced since it was mapped */
     uint64_t device, inode; /* of the mapped file, live targets only; 0: not known */
+};
+
+/* The symbol at an address: of a small core, what its notes tell. */
+struct target_symbol {
+    pst_addr address;
+    const char *name;    /* "interp_head", "trace_trampoline"; "libfoo.so+0x12" */
 };
 
 /* One thread of the operating system. */
@@ -87,6 +94,9 @@ struct pst_target {
     char *segment_names;       /* the bytes behind their paths */
     struct target_thread *threads;
     size_t thread_count;
+    struct target_symbol *symbols_noted; /* NULL: none */
+    size_t symbol_noted_count;
+    char *symbol_names;        /* the bytes behind their names */
     struct error_list errors;
 
     /* The caller's wishes (copies, owned). */
@@ -115,6 +125,10 @@ const struct segment *target_find_segment(const struct pst_target *target, pst_a
 /* The thread with this tid (inner: as numbered inside its PID namespace), or NULL. */
 struct target_thread *target_find_thread(const struct pst_target *target, pid_t tid);
 struct target_thread *target_find_inner_thread(const struct pst_target *target, pid_t tid);
+
+/* What the notes say, by address and by name; NULL and 0: nothing. */
+const char *target_find_noted_name(const struct pst_target *target, pst_addr address);
+pst_addr target_find_noted_symbol(const struct pst_target *target, const char *name);
 
 /* Shared by the kinds: a zeroed target with copies of the options. */
 MUST_USE pst_error *target_new(pst_target_kind kind, const pst_target_options *options,

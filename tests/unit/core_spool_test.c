@@ -281,7 +281,7 @@ static void test_no_space(void **state)
         expect_one_error(target, "there is no space in ");
         expect_one_error(target, folder);
         expect_one_error(target, "bytes are missing");
-        assert_non_null(strstr(pst_error_get_hint(pst_target_get_errors(target)), "TMPDIR"));
+        assert_non_null(strstr(pst_error_get_hint(pst_target_get_errors(target)), "ulimit -f"));
         assert_int_equal(target->core->file_size, sizes[i]);
         expect_byte(target, 0x10000000 + 50 * PAGE, memory[50 * PAGE]);
         pst_target_close(target);

@@ -218,6 +218,19 @@ static void test_many_pages(void **state)
     pst_target_close(target);
 }
 
+/* coredump_filter 0: the kernel's own page is there, and that is all. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    core_file_map(&core, 0x400000, PAGE, 0, "/usr/bin/python3");
+    core_file_load(&core, data_address, PF_R | PF_W, NULL, 0, PAGE);
+    core_file_load(&core, data_address + PAGE, PF_R | PF_X, page_data, PAGE, PAGE);
+    struct pst_target *target = open_core(&core);
+    expect_one_error(target, "nothing of what the process wrote to memory");
+    pst_target_close(target);
+}
+
 static void test_truncated(void **state)
 {
     (void)state;
@@ -433,6 +446,7 @@ int main(void)
         TEST(test_arguments),
         TEST(test_memory),
         TEST(test_many_pages),
+        TEST(test_no_memory),
         TEST(test_truncated),
         TEST(test_shrinking),
         TEST(test_hostile_segments),

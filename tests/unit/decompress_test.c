@@ -172,7 +172,8 @@ static void test_followed(void **state)
 static void test_skippable_alone(void **state)
 {
     (void)state;
-    assert_int_equal(decompress_in_steps((const uint8_t *)skippable, sizeof skippable - 1, 1, 1).status, DECOMPRESS_END);
+    struct outcome outcome = decompress_in_steps((const uint8_t *)skippable, sizeof skippable - 1, 1, 1);
+    assert_int_equal(outcome.status, DECOMPRESS_END);
     const uint8_t large[] = { 0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff, 1, 2, 3 };
     for (size_t size = 1; size <= sizeof large; size++)
         assert_int_equal(decompress_in_steps(large, size, 4, 4).status, DECOMPRESS_CUT);

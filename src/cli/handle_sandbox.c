@@ -10,7 +10,6 @@
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
-#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -21,6 +20,10 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#if __has_include(<linux/landlock.h>)
+#include <linux/landlock.h>
+#endif
 
 enum {
     MAX_STATUS_SIZE = 64 << 10,
@@ -106,6 +109,7 @@ static void limit(int resource, uint64_t value)
 /* Nothing can be opened for writing, made, removed or executed (Linux 5.13 and later). */
 static void forbid_writing(void)
 {
+#ifdef LANDLOCK_ACCESS_FS_WRITE_FILE
     struct landlock_ruleset_attr rules = {
         .handled_access_fs = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |
                              LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
@@ -119,6 +123,7 @@ static void forbid_writing(void)
         return;
     syscall(SYS_landlock_restrict_self, fd, 0);
     close(fd);
+#endif
 }
 
 #if defined(__x86_64__)

@@ -1,8 +1,8 @@
 /*
  * The folder that `handle` keeps its reports in: root's alone, with a limit on what lies there.
  *
- * The files of one crash are called STEM.txt, STEM.json, STEM.small.core, STEM.core with a stem of TIME-PID-NAME. Whatever else is in
- * the folder is none of our business: it is not counted, and never removed.
+ * The files of one crash are called STEM.txt, STEM.json, STEM.small.core and STEM.core, with a stem of TIME-PID-NAME.
+ * Whatever else is in the folder is none of our business: it is not counted, and never removed.
  */
 #ifndef PYSTANDER_CLI_SPOOL_H
 #define PYSTANDER_CLI_SPOOL_H

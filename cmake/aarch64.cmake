@@ -11,7 +11,11 @@ else()
 endif()
 set(CMAKE_SYSROOT ${cache}/pystander/arm64/bookworm)
 set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64;-L;${CMAKE_SYSROOT})
+# Without -L, with which it looks for every path in that folder first; so the tests, which are linked with shared
+# libraries, are told where these are.
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64)
+set(PYSTANDER_TEST_LINK_OPTIONS -Wl,--dynamic-linker=${CMAKE_SYSROOT}/usr/lib/ld-linux-aarch64.so.1
+    -Wl,-rpath,${CMAKE_SYSROOT}/usr/lib/aarch64-linux-gnu:${CMAKE_SYSROOT}/usr/lib)
 
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)

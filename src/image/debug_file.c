@@ -89,8 +89,7 @@ bool debug_file_open(struct pst_target *target, const struct build_id *id, size_
     *file = (struct debug_file){-1, -1};
     if (place > 2)
         return false;
-    /* Of a core, nothing is read here that neither it nor the user named. */
-    if (!folder || id->size < 2 || (place == 1 && target->kind == PST_TARGET_CORE))
+    if (!folder || id->size < 2)
         return true;
     int used = snprintf(path, sizeof path, "%s/.build-id/%02x/", folder, id->bytes[0]);
     if (used < 0 || (size_t)used + 2 * id->size + sizeof ".debug" > sizeof path)

@@ -3,7 +3,7 @@
  * DIR/.build-id/xx/yyyy.debug, where DIR is
  *
  *   1. the user's --debug-dir;
- *   2. of a live target: /usr/lib/debug of this machine;
+ *   2. /usr/lib/debug of this machine: whatever the target is of, this is the same build;
  *   3. /usr/lib/debug as the target sees it; of a core, below its --sysroot.
  */
 #ifndef PYSTANDER_IMAGE_DEBUG_FILE_H

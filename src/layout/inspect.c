@@ -97,7 +97,7 @@ static pst_error *locate(struct subject *subject)
     struct version version;
     TRY(file_target_open(subject->path, &subject->target));
     TRY(locate_interpreter(subject->target, &subject->location));
-    TRY(version_detect(subject->target, &subject->location, &version));
+    version_detect(subject->target, &subject->location, &version);
     subject->located = true;
     subject->build = (struct layout_build){.major = version.major, .minor = version.minor, .micro = -1,
                                            .flavour = version.flavour, .machine = subject->target->machine};

@@ -142,6 +142,37 @@ static bool open_candidate(struct pst_target *target, const struct segment *segm
     return found;
 }
 
+/* Where an image lies whose headers a core lacks: from its first mapping to the end of the last, and of the anonymous
+ * memory right behind it (.bss). What was added to its addresses is not known. */
+static struct image span_image(const struct pst_target *target, const struct segment *segment)
+{
+    const struct segment *end = target->segments + target->segment_count;
+    struct image image = {.start = segment->start, .end = segment->end, .machine = target->machine};
+    bool writable = segment->writable;
+    for (const struct segment *next = segment + 1; next < end; next++) {
+        bool same = next->path && next->file_offset > 0 && strcmp(next->path, segment->path) == 0;
+        bool behind = !next->path && next->writable && writable && next->start == image.end;
+        if (!same && !behind)
+            break;
+        image.end = next->end;
+        writable = same && next->writable;
+    }
+    return image;
+}
+
+static bool open_candidate_with_data(struct pst_target *target, const struct segment *segment,
+                                     struct location *location)
+{
+    bool found;
+    pst_error *error = image_open(target->memory, segment->start, &location->image, &found);
+    location->segment = segment;
+    if (error)
+        location->image = span_image(target, segment);
+    found |= error != NULL;
+    pst_error_free(error);
+    return found && location->image.end - location->image.start >= LOCATE_MIN_IMAGE;
+}
+
 static bool open_large_candidate(struct pst_target *target, const struct segment *segment, struct location *location,
                                  pst_error **first)
 {
@@ -215,13 +246,12 @@ static bool search_files(struct pst_target *target, const struct candidates *can
 
 /* ---- 3. what the data look like ------------------------------------------------------------------------- */
 
-static bool search_data(struct pst_target *target, const struct candidates *candidates, struct location *location,
-                        pst_error **first)
+static bool search_data(struct pst_target *target, const struct candidates *candidates, struct location *location)
 {
     struct suspects *suspects = &location->suspects;
     memset(location->file_symbols, 0, sizeof location->file_symbols);
     for (size_t i = 0; i < candidates->count; i++) {
-        if (open_large_candidate(target, candidates->segments[i], location, first) &&
+        if (open_candidate_with_data(target, candidates->segments[i], location) &&
             suspects_search(target, &location->image, location->segment, suspects)) {
             location->runtime = suspects->list[suspects->count - 1].address;
             suspects->count = 0;
@@ -231,18 +261,15 @@ static bool search_data(struct pst_target *target, const struct candidates *cand
     return suspects->count;
 }
 
-pst_error *location_take_suspect(struct pst_target *target, struct location *location, size_t index)
+void location_take_suspect(struct pst_target *target, struct location *location, size_t index)
 {
     const struct suspect *suspect = &location->suspects.list[index];
-    bool found;
-    TRY(image_open(target->memory, suspect->file->start, &location->image, &found));
-    location->segment = suspect->file;
+    open_candidate_with_data(target, suspect->file, location);
     location->runtime = location->interp_head = 0;
     if (suspect->kind == SUSPECT_INTERP_HEAD)
         location->interp_head = suspect->address;
     else
         location->runtime = suspect->address;
-    return NULL;
 }
 
 /* ---- the symbols beside it ---------------------------------------------------------------------------- */
@@ -300,9 +327,11 @@ pst_error *locate_interpreter(struct pst_target *target, struct location *locati
     TRY(list_candidates(target, &candidates));
     pst_error *first = NULL;
     *location = (struct location){0};
+    target->is_searching = true;
     bool found = search_dynamic(target, &candidates, location, &first) ||
                  search_files(target, &candidates, location, &first) ||
-                 search_data(target, &candidates, location, &first);
+                 search_data(target, &candidates, location);
+    target->is_searching = false;
     pst_error *error = found ? NULL : not_python(target, first);
     if (found) {
         find_interp_head(target, location);

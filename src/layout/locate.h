@@ -48,6 +48,6 @@ MUST_USE pst_error *location_find_symbol(struct pst_target *target, const struct
                                          const char *name, pst_addr *address);
 
 /* Puts a suspect, of location->suspects, in the place of what was found: its image and address. */
-MUST_USE pst_error *location_take_suspect(struct pst_target *target, struct location *location, size_t index);
+void location_take_suspect(struct pst_target *target, struct location *location, size_t index);
 
 #endif

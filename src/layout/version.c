@@ -52,34 +52,38 @@ static bool read_debug_offsets(struct pst_target *target, const struct location 
     return true;
 }
 
-static bool read_py_version(struct pst_target *target, const struct location *location, struct version *version)
+/* Py_Version is a constant: a core may lack it, or what it takes to find it. Then the image *may_have it: whatever
+ * other symbols say, this may be 3.11 or later. */
+static bool read_py_version(struct pst_target *target, const struct location *location, struct version *version,
+                            bool *may_have)
 {
     pst_addr address;
     uint8_t bytes[4];
     pst_error *error = location_find_symbol(target, location, "Py_Version", &address);
-    bool read = false;
-    if (!error && address) {
+    *may_have = error || address;
+    if (!error && address)
         error = memory_read(target->memory, address, bytes, sizeof bytes);
-        read = !error;
-    }
+    bool read = !error && address;
     pst_error_free(error);
     if (read)
         take_hexversion(version, bytes_unsigned(bytes, sizeof bytes));
     return read;
 }
 
-static pst_error *read_markers(struct pst_target *target, const struct location *location, struct version *version)
+/* Where a symbol can't be looked for, which one is there says nothing: the version stays unknown. */
+static void read_markers(struct pst_target *target, const struct location *location, struct version *version)
 {
     for (size_t i = 0; i < sizeof markers / sizeof *markers; i++) {
         pst_addr address;
-        TRY(location_find_symbol(target, location, markers[i].symbol, &address));
-        if (address) {
+        pst_error *error = location_find_symbol(target, location, markers[i].symbol, &address);
+        if (!error && address) {
             version->major = markers[i].major;
             version->minor = markers[i].minor;
-            return NULL;
         }
+        pst_error_free(error);
+        if (error || address)
+            return;
     }
-    return NULL;
 }
 
 /* ---- the flavour -------------------------------------------------------------------------------------- */
@@ -107,23 +111,25 @@ static enum flavour flavour_of(const struct version *version, bool large_header)
     return version->debug ? FLAVOUR_DEBUG : FLAVOUR_RELEASE;
 }
 
-static pst_error *detect_flavour(struct pst_target *target, const struct location *location, struct version *version)
+static void detect_flavour(struct pst_target *target, const struct location *location, struct version *version)
 {
     pst_addr address;
     bool large_header = has_large_header(target, location);
     /* Objects/object.c has it under Py_REF_DEBUG, which Py_DEBUG implies. */
-    TRY(location_find_symbol(target, location, "_Py_NegativeRefcount", &address));
-    version->debug = address != 0 || (large_header && !version->free_threaded);
+    pst_error *error = location_find_symbol(target, location, "_Py_NegativeRefcount", &address);
+    version->debug = (!error && address) || (large_header && !version->free_threaded);
     version->flavour = flavour_of(version, large_header);
-    return NULL;
+    pst_error_free(error);
 }
 
-pst_error *version_detect(struct pst_target *target, const struct location *location, struct version *version)
+void version_detect(struct pst_target *target, const struct location *location, struct version *version)
 {
+    bool may_be_new = false;
     *version = (struct version){0};
-    if (!read_debug_offsets(target, location, version) && !read_py_version(target, location, version))
-        TRY(read_markers(target, location, version));
-    return detect_flavour(target, location, version);
+    if (!read_debug_offsets(target, location, version) &&
+        !read_py_version(target, location, version, &may_be_new) && !may_be_new)
+        read_markers(target, location, version);
+    detect_flavour(target, location, version);
 }
 
 /* ---- as text ------------------------------------------------------------------------------------------ */

@@ -3,7 +3,7 @@
  *
  * 3.11+ export Py_Version; 3.13+ state it in _Py_DebugOffsets as well. Before, the minor version shows in
  * which functions are exported, and the exact one in sys.hexversion, which the decoders read later. Without any
- * symbols they find out all of it (python/interpreter_search.c).
+ * symbols, or where a core lacks them, they find out all of it (python/interpreter_search.c).
  */
 #ifndef PYSTANDER_LAYOUT_VERSION_H
 #define PYSTANDER_LAYOUT_VERSION_H
@@ -18,8 +18,7 @@ struct version {
     bool free_threaded, debug;
 };
 
-MUST_USE pst_error *version_detect(struct pst_target *target, const struct location *location,
-                                   struct version *version);
+void version_detect(struct pst_target *target, const struct location *location, struct version *version);
 
 /* "3.15.0rc1"; "3.9" if no more is known. */
 void version_format(const struct version *version, char *text, size_t size);

@@ -63,12 +63,11 @@ static bool is_kind_of_layout(const struct python *python, enum suspect_kind kin
     return (kind == SUSPECT_INTERP_HEAD) == !has(python, F(_PyRuntimeState_interpreters_head));
 }
 
-static pst_error *take_suspect(struct python *python, size_t index)
+static void take_suspect(struct python *python, size_t index)
 {
-    TRY(location_take_suspect(python->target, &python->location, index));
+    location_take_suspect(python->target, &python->location, index);
     if (python->location.runtime)
         python->location.runtime -= (pst_addr)python->layout.places[F(_PyRuntimeState_interpreters_head)].offset;
-    return NULL;
 }
 
 /* Takes the suspect that fits the layout. To 3.6 autoInterpreterState points to an interpreter, too: with several
@@ -80,16 +79,15 @@ static bool choose_suspect(struct python *python)
     for (size_t i = 0; i < suspects->count; i++) {
         if (!is_kind_of_layout(python, suspects->list[i].kind))
             continue;
-        pst_error *error = take_suspect(python, i);
-        size_t length = error ? 0 : measure(python);
-        pst_error_free(error);
+        take_suspect(python, i);
+        size_t length = measure(python);
         if (length > best_length) {
             best = i;
             best_length = length;
         }
     }
     if (best_length)
-        pst_error_free(take_suspect(python, best));
+        take_suspect(python, best);
     return best_length;
 }
 

@@ -4,6 +4,7 @@
 #include "python/walk.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* To 3.10 only sys.hexversion tells the exact version. */
 static pst_error *read_hexversion(struct python *python)
@@ -65,11 +66,21 @@ static pst_error *settle(struct python *python)
                          python->layout_sources);
 }
 
+/* That the interpreter's own file is of another build is said, though it may be needed for nothing. */
+static void try_file(struct pst_target *target, const struct location *location)
+{
+    int fd = -1;
+    if (target->kind == PST_TARGET_CORE)
+        pst_error_free(target->operations->open_file(target, location->segment->path, location->segment, &fd));
+    if (fd >= 0)
+        close(fd);
+}
+
 static pst_error *open_python(struct python *python)
 {
     struct pst_target *target = python->target;
     TRY(locate_interpreter(target, &python->location));
-    TRY(version_detect(target, &python->location, &python->version));
+    version_detect(target, &python->location, &python->version);
     bool user_knows = target->layout_file || target->assume_version;
     if (!python->version.major && !user_knows)
         TRY(interpreter_search_version(python));
@@ -78,6 +89,7 @@ static pst_error *open_python(struct python *python)
         TRY(interpreter_search_suspects(python));
     if (!python->location.runtime && !python->location.interp_head)
         TRY(interpreter_search_head(python));
+    try_file(target, &python->location);
     if (python_is_2(python))
         TRY(detect_unicode_unit(python));
     if (python->version.hexversion)

@@ -191,39 +191,61 @@ static void check_truncation(struct core *core, uint64_t end)
                               "systemd ProcessSizeMax= and ExternalSizeMax= in coredump.conf"));
 }
 
+/* How many there are, by their first, which is PT_NOTE's in the cores that the kernel writes: the notes come right
+ * behind the headers. The number stands at the end of a file with more than 65,534, which a truncated one lacks. */
+static size_t count_by_notes(const struct core *core, uint64_t offset)
+{
+    uint8_t first[sizeof(Elf64_Phdr)];
+    if (pread(core->fd, first, sizeof first, (off_t)offset) != sizeof first || bytes_unsigned(first, 4) != PT_NOTE)
+        return 0;
+    uint64_t notes = bytes_unsigned(first + offsetof(Elf64_Phdr, p_offset), 8);
+    return notes > offset ? (notes - offset) / sizeof(Elf64_Phdr) : 0;
+}
+
+/* Those that the file has in full; *claimed, how many there should be. */
 static pst_error *count_headers(const struct core *core, Elf *elf, const char *path, const uint8_t *header,
-                                size_t *count)
+                                size_t *count, size_t *claimed)
 {
     uint64_t offset = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_phoff), 8);
-    size_t claimed = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_phnum), 2);
-    if (claimed == 0)
+    *claimed = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_phnum), 2);
+    if (*claimed == 0)
         return error_new(PST_ERROR_NOT_CORE, "%s is an ELF core without program headers: nothing is in it", path);
-    int failed = elf_getphdrnum(elf, count);
-    /* libelf reduces the number to what a truncated file has. */
-    if (claimed == PN_XNUM || (!failed && claimed < *count))
-        claimed = *count;
-    if (offset > core->file_size || claimed > (core->file_size - offset) / sizeof(Elf64_Phdr))
+    size_t room = offset > core->file_size ? 0 : (core->file_size - offset) / sizeof(Elf64_Phdr);
+    if (room == 0)
         return error_new(PST_ERROR_NOT_CORE, "%s is truncated: it ends after %llu bytes, within its program headers",
                          path, (unsigned long long)core->file_size);
-    if (failed || *count == 0)
-        return error_new(PST_ERROR_NOT_CORE, "%s has no program headers that can be read: %s", path, elf_errmsg(-1));
+    size_t told = 0;
+    if (*claimed == PN_XNUM && elf_getphdrnum(elf, &told) == 0 && told >= PN_XNUM)
+        *claimed = told;
+    else if (*claimed == PN_XNUM)
+        *claimed = count_by_notes(core, offset);
+    *count = *claimed < room ? *claimed : room;
+    if (*count == 0)
+        return error_new(PST_ERROR_NOT_CORE, "%s has no program headers that can be read", path);
     if (*count > TARGET_MAX_SEGMENTS)
         return error_new(PST_ERROR_LIMIT, "%s has %zu program headers, more than the %d that are looked at", path,
                          *count, TARGET_MAX_SEGMENTS);
     return NULL;
 }
 
-static pst_error *read_program_headers(struct core *core, Elf *elf, size_t count)
+static GElf_Phdr parse_header(const uint8_t *bytes)
+{
+    return (GElf_Phdr){
+        .p_type = (uint32_t)bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_type), 4),
+        .p_flags = (uint32_t)bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_flags), 4),
+        .p_offset = bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_offset), 8),
+        .p_vaddr = bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_vaddr), 8),
+        .p_filesz = bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_filesz), 8),
+        .p_memsz = bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_memsz), 8),
+    };
+}
+
+static pst_error *take_headers(struct core *core, Elf *elf, const uint8_t *table, size_t count)
 {
     uint64_t end = 0;
     size_t note_count = 0;
-    core->loads = calloc(count, sizeof *core->loads);
-    if (!core->loads)
-        return error_no_memory();
     for (size_t i = 0; i < count; i++) {
-        GElf_Phdr header;
-        if (!gelf_getphdr(elf, (int)i, &header))
-            return error_new(PST_ERROR_NOT_CORE, "program header %zu can't be read: %s", i, elf_errmsg(-1));
+        const GElf_Phdr header = parse_header(table + i * sizeof(Elf64_Phdr));
         if (header.p_type == PT_LOAD)
             add_load(core, &header);
         if (header.p_type == PT_NOTE && note_count++ < CORE_MAX_NOTE_HEADERS)
@@ -234,6 +256,28 @@ static pst_error *read_program_headers(struct core *core, Elf *elf, size_t count
     core_finish_notes(core);
     check_truncation(core, end);
     return NULL;
+}
+
+/* Not by libelf, which gives none of a table that is not complete. */
+static pst_error *read_program_headers(struct core *core, Elf *elf, const char *path, const uint8_t *header)
+{
+    size_t count = 0, claimed = 0;
+    TRY(count_headers(core, elf, path, header, &count, &claimed));
+    const size_t size = count * sizeof(Elf64_Phdr);
+    const uint64_t offset = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_phoff), 8);
+    uint8_t *table = malloc(size);
+    core->loads = calloc(count, sizeof *core->loads);
+    pst_error *error = table && core->loads ? NULL : error_no_memory();
+    if (!error && pread(core->fd, table, size, (off_t)offset) != (ssize_t)size)
+        error = error_new(PST_ERROR_NOT_CORE, "the program headers of %s can't be read", path);
+    if (!error && count < claimed)
+        error_list_add(&core->target->errors,
+                       error_new(PST_ERROR_READ, "the core is truncated within its program headers: %zu of %zu are "
+                                 "there", count, claimed));
+    if (!error)
+        error = take_headers(core, elf, table, count);
+    free(table);
+    return error;
 }
 
 static pst_error *read_headers(struct core *core, const char *path)
@@ -251,10 +295,7 @@ static pst_error *read_headers(struct core *core, const char *path)
     Elf *elf = elf_begin(core->fd, ELF_C_READ, NULL);
     if (!elf)
         return error_new(PST_ERROR_NOT_CORE, "%s can't be read as ELF: %s", path, elf_errmsg(-1));
-    size_t count = 0;
-    pst_error *error = count_headers(core, elf, path, header, &count);
-    if (!error)
-        error = read_program_headers(core, elf, count);
+    pst_error *error = read_program_headers(core, elf, path, header);
     elf_end(elf);
     return error;
 }

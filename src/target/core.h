@@ -60,6 +60,7 @@ struct core_image {
     enum core_image_state state;
     int fd;               /* -1: not open */
     char *why;            /* refused: why its pages can't be read; NULL: out of memory */
+    bool is_wrong;        /* refused: a file is there, and not the right one */
     struct elf_head *head; /* of the file that is used */
 };
 
@@ -104,6 +105,12 @@ void core_finish_notes(struct core *core);
 /* Makes target->segments, core->parts and core->images of the loads and mappings. */
 MUST_USE pst_error *core_make_segments(struct core *core);
 
+/* ---- core_loaded.c ------------------------------------------------------------------------------------ */
+
+/* Fills core->mappings and target->segment_names from what is in the core's memory; target->segments are of the loads
+ * alone then. */
+MUST_USE pst_error *core_find_loaded(struct core *core);
+
 /* ---- core_arguments.c -------------------------------------------------------------------------------- */
 
 /* The value of an entry of the auxiliary vector (AT_PHDR …); false: it has none. */
@@ -119,7 +126,40 @@ MUST_USE pst_error *core_read_arguments(struct core *core);
 size_t core_read(const struct core *core, pst_addr address, void *bytes, size_t size);
 struct memory_source core_memory_source(struct core *core);
 
+/* ---- core_match.c ------------------------------------------------------------------------------------ */
+
+enum { CORE_MATCH_MIN_WORDS = 24 /* that agree; the smallest programs have about thirty */ };
+
+/* How what is in the core compares with what the file foretells, in words. Neither of both: it can't be told. */
+struct core_match {
+    size_t same, different;
+    bool is_same, is_other;
+    bool is_elsewhere;    /* the file's parts are not mapped as it says */
+};
+
+/* Of an image whose ELF header the core lacks; `head` is the file's. */
+void core_match_data(const struct core *core, const struct core_image *image, const struct elf_bytes *file,
+                     const struct elf_head *head, struct core_match *match);
+
+/* ---- core_place.c ------------------------------------------------------------------------------------ */
+
+/* Opens what may be the image's file: in the `place`th place, counted from 0. *fd is -1 and errno set (0: it is no
+ * regular file) if there is none; `path` (PATH_MAX bytes) says where it was looked for. false: there are no more. */
+bool core_open_place(const struct core *core, const struct core_image *image, size_t place, char *path, int *fd);
+/* A regular file below the folder `root`. -1 and errno, likewise. */
+int core_open_in_root(int root, const char *path);
+
 /* ---- core_image.c ------------------------------------------------------------------------------------ */
+
+/* Where an image begins in a core. */
+struct core_loaded {
+    const struct core *core;
+    pst_addr base;
+};
+
+/* For an elf_bytes, with a core_loaded as its context: of what is in the core. */
+size_t core_read_loaded(void *context, uint64_t offset, void *bytes, size_t size);
+bool core_image_read_head(const struct core *core, const struct core_image *image, struct elf_head *head);
 
 /* Finds the image's file and makes sure that it is the same build, once. */
 enum core_image_state core_image_prepare(struct core *core, struct core_image *image);

@@ -46,8 +46,10 @@ pst_error *core_find_executable(struct core *core)
         const struct segment *segment = target_find_segment(target, address);
         if (segment && segment->path) {
             core->main_image = core->parts[segment - target->segments].image;
-            target->executable = strdup(segment->path);
-            return target->executable ? NULL : error_no_memory();
+            if (segment->path[0] == '/') { /* no made-up name */
+                target->executable = strdup(segment->path);
+                return target->executable ? NULL : error_no_memory();
+            }
         }
     }
     if (core_find_auxv(core, AT_EXECFN, &address)) {

@@ -5,17 +5,20 @@
  */
 #include "target/core.h"
 
-#include "target/file.h"
-
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FIRST_PAGE_SIZE = 4096 };
+
+/* How what is said of a page begins. */
+static const char not_in_core[] = "not in the core, and ";
 
 static char *format(const char *text, ...) PRINTF(1, 2);
 
@@ -47,15 +50,17 @@ static size_t read_from_file(void *context, uint64_t offset, void *bytes, size_t
     return done;
 }
 
-struct loaded_image {
-    const struct core *core;
-    pst_addr base;
-};
-
-static size_t read_from_core(void *context, uint64_t offset, void *bytes, size_t size)
+size_t core_read_loaded(void *context, uint64_t offset, void *bytes, size_t size)
 {
-    const struct loaded_image *image = context;
+    const struct core_loaded *image = context;
     return core_read(image->core, image->base + offset, bytes, size);
+}
+
+bool core_image_read_head(const struct core *core, const struct core_image *image, struct elf_head *head)
+{
+    struct core_loaded loaded = { core, image->base };
+    const struct elf_bytes bytes = { core_read_loaded, &loaded, true };
+    return elf_head_read(&bytes, head);
 }
 
 /* ---- is it the same build? ------------------------------------------------------------------------- */
@@ -75,25 +80,51 @@ static const char *describe_difference(bool comparable)
     return comparable ? "build-id" : "its first page differs; build-id";
 }
 
+/* Without the header that the core lacks. */
+static enum match match_data(const struct core *core, const struct core_image *image, const struct elf_bytes *file,
+                             const char *path, const struct elf_head *head, char **why)
+{
+    struct core_match found;
+    core_match_data(core, image, file, head, &found);
+    if (found.is_same)
+        return MATCH_SAME;
+    if (found.is_elsewhere)
+        *why = format("%s is another build (its parts are not mapped as it says): not used", path);
+    else if (found.is_other)
+        *why = format("%s is another build (of the words that tell builds apart, %zu in the core differ from it and "
+                      "%zu do not): not used", path, found.different, found.same);
+    else
+        *why = format("%s can't be told from another build: the core lacks the ELF header it began with, and of the "
+                      "words that tell builds apart %zu agree and %zu differ", path, found.same, found.different);
+    return found.is_other ? MATCH_OTHER : MATCH_UNKNOWN;
+}
+
 /* Whether the file `fd` is what was mapped; if not, *why says so (NULL: out of memory). */
 static enum match match_file(const struct core *core, const struct core_image *image, int fd, const char *path,
                              struct elf_head *head, char **why)
 {
-    struct loaded_image loaded = { core, image->base };
-    struct elf_bytes from_core = { read_from_core, &loaded, true }, from_file = { read_from_file, &fd, false };
+    struct elf_bytes from_file = { read_from_file, &fd, false };
     struct elf_head mapped;
-    if (!elf_head_read(&from_core, &mapped)) {
-        *why = format("%s can't be told from another build: the core lacks the ELF header it began with", path);
-        return MATCH_UNKNOWN;
-    }
-    if (!elf_head_read(&from_file, head)) {
+    bool is_image = elf_head_read(&from_file, head), is_known = core_image_read_head(core, image, &mapped);
+    if (!is_image && is_known) {
         *why = format("%s is another file (no 64-bit ELF image): not used", path);
         return MATCH_OTHER;
     }
+    if (!is_image) {
+        *why = format("%s can't be told from another file: it is no ELF image", path);
+        return MATCH_UNKNOWN;
+    }
+    if (!is_known)
+        return match_data(core, image, &from_file, path, head, why);
     bool comparable = mapped.build_id_status == BUILD_ID_FOUND ||
                       (mapped.build_id_status == BUILD_ID_ABSENT && head->build_id_status == BUILD_ID_FOUND);
-    if (comparable ? elf_head_same_build_id(&mapped, head) : is_first_page_same(core, image, fd))
-        return MATCH_SAME;
+    if (comparable ? elf_head_same_build_id(&mapped, head) : is_first_page_same(core, image, fd)) {
+        if (elf_head_same_loads(&mapped, head))
+            return MATCH_SAME;
+        *why = format("%s has the right build-id, but is not the image itself (is it debug information alone?): not "
+                      "used", path);
+        return MATCH_OTHER;
+    }
     char file_id[BUILD_ID_TEXT_SIZE], core_id[BUILD_ID_TEXT_SIZE];
     elf_head_format_build_id(head, file_id);
     elf_head_format_build_id(&mapped, core_id);
@@ -122,55 +153,69 @@ static enum match use_file(struct core *core, struct core_image *image, int fd, 
 }
 
 /* Takes `why` over. */
-static enum core_image_state refuse(struct core_image *image, char *why)
+static void refuse(struct core_image *image, char *why)
 {
     image->state = CORE_IMAGE_REFUSED;
-    image->why = why ? format("not in the core, and %s", why) : NULL;
+    image->why = why ? format("%s%s", not_in_core, why) : NULL;
     free(why);
-    return image->state;
 }
 
-static char *describe_absence(const struct core *core, const char *path, int errnum)
+/* The first file that is the right one; *why is about the one at the image's own path. */
+static enum match search_file(struct core *core, struct core_image *image, char **why)
 {
-    return format("%s%s can't be opened: %s", core->target->sysroot ? core->target->sysroot : "", path,
-                  errnum ? strerror(errnum) : "it is no regular file");
+    enum match result = MATCH_UNKNOWN;
+    char path[PATH_MAX], *reason;
+    int fd;
+    *why = NULL;
+    for (size_t place = 0; core_open_place(core, image, place, path, &fd); place++) {
+        if (fd < 0) {
+            if (place == 0)
+                *why = format("%s can't be opened: %s", path, errno ? strerror(errno) : "it is no regular file");
+            continue;
+        }
+        enum match match = use_file(core, image, fd, path, &reason);
+        if (match == MATCH_SAME) {
+            free(*why);
+            *why = NULL;
+            return match;
+        }
+        close(fd);
+        if (place == 0) {
+            *why = reason;
+            result = match;
+        } else {
+            free(reason);
+        }
+    }
+    return result;
 }
 
-/* The file in the sysroot, or else on this machine. -1: there is none, or not now; *errnum is 0 for what is no
- * regular file. */
-static int open_named_file(const struct core *core, const char *path, int *errnum)
+/* What is not there is said where it is missed; what is wrong is said in any case, once, unless it was merely passed by
+ * in the search for the interpreter. */
+static void report_wrong_file(struct core *core, struct core_image *image)
 {
-    struct stat status;
-    *errnum = path[0] == '/' ? EMFILE : 0;
-    if (*errnum == 0 || core->open_count >= CORE_MAX_OPEN_FILES)
-        return -1;
-    int found = file_find(core->root, path);
-    *errnum = found < 0 ? errno : 0;
-    return found < 0 ? -1 : file_read_found(found, &status);
+    if (!image->is_wrong || core->target->is_searching)
+        return;
+    image->is_wrong = false;
+    error_list_add(&core->target->errors,
+                   error_hint(error_new(PST_ERROR_READ, "%s", image->why + sizeof not_in_core - 1),
+                              "give the files of the machine that wrote the core by --sysroot DIR, its executable "
+                              "by --exe FILE"));
 }
 
 enum core_image_state core_image_prepare(struct core *core, struct core_image *image)
 {
-    int errnum;
     char *why;
-    if (image->state != CORE_IMAGE_UNTRIED)
-        return image->state;
-    if (!image->has_base)
-        return refuse(image, format("%s can't be told from another build: its beginning was not mapped", image->path));
-    int fd = open_named_file(core, image->path, &errnum);
-    if (fd < 0)
-        return refuse(image, describe_absence(core, image->path, errnum));
-    enum match match = use_file(core, image, fd, image->path, &why);
-    if (match == MATCH_SAME)
-        return image->state;
-    close(fd);
-    /* What is not there is said where it is missed; what is wrong is said in any case. */
-    if (match == MATCH_OTHER && why)
-        error_list_add(&core->target->errors,
-                       error_hint(error_new(PST_ERROR_READ, "%s", why),
-                                  "give the files of the machine that wrote the core by --sysroot DIR, its executable "
-                                  "by --exe FILE"));
-    return refuse(image, why);
+    if (image->state == CORE_IMAGE_UNTRIED && !image->has_base)
+        refuse(image, format("%s can't be told from another build: its beginning was not mapped", image->path));
+    if (image->state == CORE_IMAGE_UNTRIED) {
+        enum match match = search_file(core, image, &why);
+        if (match != MATCH_SAME)
+            refuse(image, why);
+        image->is_wrong = match == MATCH_OTHER && image->why;
+    }
+    report_wrong_file(core, image);
+    return image->state;
 }
 
 /* ---- the executable that the user named ------------------------------------------------------------ */
@@ -246,9 +291,8 @@ pst_error *core_open_file(struct pst_target *target, const char *path, const str
         *fd = fcntl(image->fd, F_DUPFD_CLOEXEC, 0);
         return *fd < 0 ? error_system(PST_ERROR_SYSTEM, errno, "%s can't be opened again", path) : NULL;
     }
-    int errnum;
-    if (target->sysroot)
-        *fd = open_named_file(core, path, &errnum);
+    if (target->sysroot && core->open_count < CORE_MAX_OPEN_FILES)
+        *fd = core_open_in_root(core->root, path);
     return NULL;
 }
 

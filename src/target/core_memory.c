@@ -96,7 +96,13 @@ static struct piece find_piece(struct core *core, pst_addr address, size_t size)
         return find_in_image(core, segment, index, address, size);
     if (part->size - from < size)
         size = part->size - from;
-    return find_in_core(core, part->offset + from, size);
+    struct piece piece = find_in_core(core, part->offset + from, size);
+    if (piece.fd < 0) { /* truncated: what stands in a file, too, is not lost */
+        struct piece other = find_in_image(core, segment, index, address, size);
+        if (other.fd >= 0)
+            return other;
+    }
+    return piece;
 }
 
 /* ---- reading --------------------------------------------------------------------------------------- */

@@ -256,7 +256,4 @@ void core_finish_notes(struct core *core)
     if (target->thread_count >= TARGET_MAX_THREADS)
         error_list_add(errors, error_new(PST_ERROR_LIMIT, "the core has more than %d threads: the rest was left out",
                                          TARGET_MAX_THREADS));
-    if (!core->mappings)
-        error_list_add(errors, error_new(PST_ERROR_CORRUPT, "the core does not say which files were mapped (no "
-                                         "NT_FILE note): only what is in the core itself can be read"));
 }

@@ -205,17 +205,41 @@ static pst_error *merge(struct core *core)
     }
 }
 
+static void drop_segments(struct core *core)
+{
+    free(core->target->segments);
+    free(core->parts);
+    core->target->segments = NULL;
+    core->target->segment_count = 0;
+    core->parts = NULL;
+}
+
+/* Without NT_FILE: what was mapped is looked for in the memory that is there. */
+static pst_error *find_mappings(struct core *core)
+{
+    TRY(merge(core));
+    TRY(core_find_loaded(core));
+    drop_segments(core);
+    if (core->mapping_count == 0)
+        error_list_add(&core->target->errors,
+                       error_new(PST_ERROR_CORRUPT, "the core does not say which files were mapped (no NT_FILE note), "
+                                 "and nothing in it tells: only what is in the core itself can be read"));
+    return NULL;
+}
+
 pst_error *core_make_segments(struct core *core)
 {
     if (core->load_count)
         qsort(core->loads, core->load_count, sizeof *core->loads, compare_loads);
-    if (core->mapping_count)
-        qsort(core->mappings, core->mapping_count, sizeof *core->mappings, compare_mappings);
     size_t overlaps = separate_loads(core->loads, core->load_count);
     if (overlaps)
         error_list_add(&core->target->errors,
                        error_new(PST_ERROR_CORRUPT, "%zu of the core's %zu segments overlap others: of what is there "
                                  "twice, the segment that begins first was taken", overlaps, core->load_count));
+    if (!core->mappings)
+        TRY(find_mappings(core));
+    if (core->mapping_count)
+        qsort(core->mappings, core->mapping_count, sizeof *core->mappings, compare_mappings);
     overlaps = separate_mappings(core->mappings, core->mapping_count);
     if (overlaps)
         error_list_add(&core->target->errors,

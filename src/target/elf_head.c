@@ -63,6 +63,8 @@ static void add_load(struct elf_head *head, const uint8_t *program_header)
     head->loads[head->load_count++] = (struct elf_load){
         .address = address,
         .size = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_memsz), 8),
+        .offset = offset,
+        .file_size = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_filesz), 8),
         .writable = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_flags), 4) & PF_W,
     };
 }
@@ -75,6 +77,7 @@ bool elf_head_read(const struct elf_bytes *bytes, struct elf_head *head)
         return false;
     if (memcmp(header, ELFMAG, SELFMAG) != 0 || header[EI_CLASS] != ELFCLASS64 || header[EI_DATA] != ELFDATA2LSB)
         return false;
+    head->fixed = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_type), 2) == ET_EXEC;
     head->machine = (uint16_t)bytes_unsigned(header + offsetof(Elf64_Ehdr, e_machine), 2);
 
     uint8_t table[ELF_HEAD_MAX_PROGRAM_HEADERS * sizeof(Elf64_Phdr)];
@@ -87,9 +90,18 @@ bool elf_head_read(const struct elf_bytes *bytes, struct elf_head *head)
     if (bytes->read(bytes->context, offset, table, size) < size)
         return false;
 
-    for (size_t i = 0; i < count; i++)
-        if (bytes_unsigned(table + i * sizeof(Elf64_Phdr), 4) == PT_LOAD)
-            add_load(head, table + i * sizeof(Elf64_Phdr));
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *program_header = table + i * sizeof(Elf64_Phdr);
+        uint64_t type = bytes_unsigned(program_header, 4);
+        if (type == PT_LOAD)
+            add_load(head, program_header);
+        if (type == PT_DYNAMIC)
+            head->dynamic = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_vaddr), 8);
+        if (type == PT_GNU_RELRO) {
+            head->relro = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_vaddr), 8);
+            head->relro_size = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_memsz), 8);
+        }
+    }
     /* Only now: a note's place in memory depends on the first PT_LOAD. */
     for (size_t i = 0; i < count && head->build_id_status != BUILD_ID_FOUND; i++)
         if (bytes_unsigned(table + i * sizeof(Elf64_Phdr), 4) == PT_NOTE)
@@ -104,6 +116,18 @@ bool elf_head_same_build_id(const struct elf_head *one, const struct elf_head *o
     return one->build_id_status == BUILD_ID_FOUND && other->build_id_status == BUILD_ID_FOUND &&
            one->build_id_size == other->build_id_size &&
            memcmp(one->build_id, other->build_id, one->build_id_size) == 0;
+}
+
+bool elf_head_same_loads(const struct elf_head *one, const struct elf_head *other)
+{
+    if (one->load_count != other->load_count)
+        return false;
+    for (size_t i = 0; i < one->load_count; i++) {
+        const struct elf_load *a = &one->loads[i], *b = &other->loads[i];
+        if (a->address != b->address || a->size != b->size || a->offset != b->offset || a->file_size != b->file_size)
+            return false;
+    }
+    return true;
 }
 
 void elf_head_format_build_id(const struct elf_head *head, char text[BUILD_ID_TEXT_SIZE])

@@ -28,6 +28,7 @@ struct elf_bytes {
 /* A PT_LOAD. */
 struct elf_load {
     uint64_t address, size; /* p_vaddr and p_memsz */
+    uint64_t offset, file_size; /* p_offset and p_filesz */
     bool writable;
 };
 
@@ -39,9 +40,12 @@ enum build_id_status {
 
 struct elf_head {
     uint16_t machine;
+    bool fixed;          /* ET_EXEC: the file's addresses are those in memory */
     uint64_t address;    /* p_vaddr of offset 0: subtracted from an address in memory it gives the bias */
     struct elf_load loads[ELF_HEAD_MAX_PROGRAM_HEADERS];
     size_t load_count;
+    uint64_t dynamic;    /* p_vaddr of PT_DYNAMIC, 0: none */
+    uint64_t relro, relro_size; /* PT_GNU_RELRO: p_vaddr and p_memsz */
     enum build_id_status build_id_status;
     uint8_t build_id[BUILD_ID_MAX_SIZE];
     size_t build_id_size;
@@ -52,6 +56,9 @@ bool elf_head_read(const struct elf_bytes *bytes, struct elf_head *head);
 
 /* Both have a build-id and it is the same one. */
 bool elf_head_same_build_id(const struct elf_head *one, const struct elf_head *other);
+
+/* Their parts are loaded from the same places to the same places. */
+bool elf_head_same_loads(const struct elf_head *one, const struct elf_head *other);
 
 /* In hexadecimal; "none", "unknown". */
 void elf_head_format_build_id(const struct elf_head *head, char text[BUILD_ID_TEXT_SIZE]);

@@ -83,6 +83,8 @@ struct pst_target {
     bool no_pause;
     unsigned pause_timeout_ms;
 
+    bool is_searching;         /* for the interpreter's image: what other files lack then is not missed */
+
     uint64_t pause_ns;         /* the longest that any one thread was held by the last pause(); valid after
                                 * resume(); 0: none was */
 

@@ -116,20 +116,6 @@ static void test_special_files(void **state)
     expect_refused(fifo, PST_ERROR_NOT_CORE, "is a pipe", "to a file first");
 }
 
-static void test_header_not_dumped(void **state)
-{
-    (void)state;
-    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
-    core_file_load(&core, image_address, PF_R, NULL, 0, PAGE);
-    core_file_load(&core, image_address + PAGE, PF_R | PF_X, NULL, 0, PAGE);
-    core_file_map(&core, image_address, PAGE, 0, image_path);
-    core_file_map(&core, image_address + PAGE, PAGE, PAGE, image_path);
-    write_image(image_path, "\x01\x23");
-    struct pst_target *target = open_core(&core);
-    expect_unreadable(target, image_address + PAGE, "can't be told from another build");
-    pst_target_close(target);
-}
-
 /* gcore leaves whole mappings out. */
 static void test_mapping_without_segment(void **state)
 {
@@ -220,6 +206,69 @@ static void test_sysroot(void **state)
     pst_error_free(error);
 }
 
+static void open_below(const char *option, bool is_debug_dir, bool expected)
+{
+    pst_target_options options = { .size = sizeof options };
+    if (is_debug_dir)
+        options.debug_dir = option;
+    else
+        options.sysroot = option;
+    struct pst_target *target = open_with(&options);
+    if (expected)
+        expect_byte(target, image_address + PAGE, 16);
+    else
+        expect_unreadable(target, image_address + PAGE, "can't be opened");
+    expect_no_errors(target);
+    pst_target_close(target);
+}
+
+/* By the last part of the name, or by the build-id. */
+static void test_other_places(void **state)
+{
+    char root[128], path[192];
+    (void)state;
+    snprintf(root, sizeof root, "%s/root", folder);
+    assert_int_equal(mkdir(root, 0700), 0);
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    add_image(&core, "\x01\x23\x45", "/usr/lib/libimage.so");
+    core_file_write(&core, core_path);
+    snprintf(path, sizeof path, "%s/libimage.so", root);
+    write_image(path, "\x01\x23\x45");
+    open_below(root, false, true);
+    open_below(root, true, true);
+    write_image(path, "\x45\x67\x45"); /* what was not asked for by its path is no error */
+    open_below(root, false, false);
+    open_below(root, true, false);
+
+    char links[160], first[176];
+    snprintf(links, sizeof links, "%s/.build-id", root);
+    snprintf(first, sizeof first, "%s/01", links);
+    assert_int_equal(mkdir(links, 0700), 0);
+    assert_int_equal(mkdir(first, 0700), 0);
+    snprintf(path, sizeof path, "%s/2345", first);
+    write_image(path, "\x01\x23\x45");
+    open_below(root, true, true);
+    open_below(root, false, false);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(first), 0);
+    assert_int_equal(rmdir(links), 0);
+}
+
+/* Debug information alone has the build-id and not the bytes. */
+static void test_debug_information(void **state)
+{
+    static uint8_t image[IMAGE_FILE_SIZE];
+    (void)state;
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    add_image(&core, "\x01\x23", image_path);
+    image_file_fill(image, "\x01\x23");
+    image[sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr) + offsetof(Elf64_Phdr, p_filesz) + 1] = 0;
+    write_file(image_path, image, sizeof image);
+    struct pst_target *target = open_core(&core);
+    expect_unreadable(target, image_address + PAGE, "has the right build-id, but is not the image itself");
+    pst_target_close(target);
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
@@ -229,10 +278,11 @@ int main(void)
         TEST(test_no_build_id),
         TEST(test_missing_file),
         TEST(test_special_files),
-        TEST(test_header_not_dumped),
         TEST(test_mapping_without_segment),
         TEST(test_wanted_executable),
         TEST(test_sysroot),
+        TEST(test_other_places),
+        TEST(test_debug_information),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

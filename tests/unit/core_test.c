@@ -237,8 +237,20 @@ static void test_truncated(void **state)
     expect_unreadable(target, data_address + 2 * PAGE, "the core is truncated there");
     pst_target_close(target);
 
+    /* Of four program headers, two; one; none. */
+    assert_int_equal(truncate(core_path, 64 + 56 * 2 + 55), 0);
+    target = open_with(NULL);
+    assert_non_null(strstr(pst_error_get_message(pst_target_get_errors(target)), "its program headers: 2 of 4 are"));
+    assert_int_equal(target->segment_count, 1);
+    expect_unreadable(target, data_address, "the core is truncated there");
+    pst_target_close(target);
     assert_int_equal(truncate(core_path, 150), 0);
-    expect_refused(core_path, PST_ERROR_NOT_CORE, "is truncated: it ends after 150 bytes", NULL);
+    target = open_with(NULL);
+    assert_non_null(strstr(pst_error_get_message(pst_target_get_errors(target)), "its program headers: 1 of 4 are"));
+    assert_int_equal(target->segment_count, 0);
+    pst_target_close(target);
+    assert_int_equal(truncate(core_path, 119), 0);
+    expect_refused(core_path, PST_ERROR_NOT_CORE, "is truncated: it ends after 119 bytes", NULL);
     assert_int_equal(truncate(core_path, 20), 0);
     expect_refused(core_path, PST_ERROR_NOT_CORE, "is cut off after 20 bytes", NULL);
 }

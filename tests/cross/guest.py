@@ -25,7 +25,7 @@ import process  # noqa: E402
 import scenarios  # noqa: E402
 
 SCENARIOS = ("everything", "subinterpreters", "traced", "main-exited")
-CODES_VARIANT = "plain:6"
+CODES_VARIANT = "plain:12"
 TOOL_TIMEOUT = 300
 process.SETTLE_TIMEOUT = 300        # s: an emulated machine takes its time
 process.LOOK_INTERVAL = 0.1

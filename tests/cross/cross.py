@@ -31,3 +31,11 @@ def tools():
 def need_root_folder():
     if not (machine.arm64_root() / ".arm64-root").exists():
         raise live.Skip(f"no {machine.arm64_root()} (tests/interpreters/arm64-root makes it)")
+
+
+def show(name, verdict):
+    for difference in verdict.differences:
+        live.problem(f"{name}: {difference}")
+    live.check(verdict.fields, f"{name}: nothing was compared")
+    count = f", {verdict.count} code objects" if verdict.count else ""
+    print(f"{name}: {verdict.fields} fields{count}", flush=True)

@@ -18,6 +18,10 @@ def read_json(path):
     return json.loads(path.read_text())
 
 
+def write_json(path, value):
+    path.write_text(json.dumps(value, default=sorted))
+
+
 def read_kernel(path, root):
     """As process.Target.describe() gave it, but for the root, which is `root` here."""
     kernel = read_json(path)
@@ -56,6 +60,11 @@ def read_adaptive(path):
     if not path.exists():
         return {}
     return {hex(int(address, 16)): units for address, units in map(str.split, path.open())}
+
+
+def codes_of(tool, folder, root):
+    """Of the core."""
+    return judge_codes(folder, "adaptive", [*tool, "code", "--json", "--all", "--sysroot", root, folder / "core"])
 
 
 def judge_codes(folder, adaptive, command):

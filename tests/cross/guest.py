@@ -24,7 +24,7 @@ import interpreters  # noqa: E402
 import process  # noqa: E402
 import scenarios  # noqa: E402
 
-SCENARIOS = ("everything", "subinterpreters", "traced", "main-exited")
+SCENARIOS = ("everything", "subinterpreters", "main-exited")
 CODES_VARIANT = "plain:12"
 TOOL_TIMEOUT = 300
 process.SETTLE_TIMEOUT = 300        # s: an emulated machine takes its time
@@ -100,8 +100,7 @@ def main(tool, folder):
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for one in found:
             pool.submit(run, keep_codes, tool, os.path.join(folder, one.id, "codes"), one, programs[one.id])
-        for scenario in scenarios.ALL:
-            for one in found:
+            for scenario in scenarios.ALL:
                 if scenario.name in SCENARIOS and one.version_info >= scenario.since:
                     where = os.path.join(folder, one.id, scenario.name)
                     pool.submit(run, keep_stack, tool, where, one, programs[one.id], scenario)

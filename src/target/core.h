@@ -217,6 +217,8 @@ struct core_loaded {
 
 /* For an elf_bytes, with a core_loaded as its context: of what is in the core. */
 size_t core_read_loaded(void *context, uint64_t offset, void *bytes, size_t size);
+/* Likewise of a file, whose descriptor (an int) is the context. */
+size_t core_read_file(void *context, uint64_t offset, void *bytes, size_t size);
 bool core_image_read_head(const struct core *core, const struct core_image *image, struct elf_head *head);
 
 /* Finds the image's file and makes sure that it is the same build, once. */

@@ -36,7 +36,7 @@ static char *format(const char *text, ...)
 
 /* ---- where bytes of an image come from ------------------------------------------------------------- */
 
-static size_t read_from_file(void *context, uint64_t offset, void *bytes, size_t size)
+size_t core_read_file(void *context, uint64_t offset, void *bytes, size_t size)
 {
     size_t done = 0;
     if (offset > (uint64_t)INT64_MAX - size)
@@ -69,7 +69,7 @@ static bool is_first_page_same(const struct core *core, const struct core_image 
 {
     uint8_t ours[FIRST_PAGE_SIZE], theirs[FIRST_PAGE_SIZE] = { 0 };
     /* What the file does not fill of its last page is zero in memory. */
-    return read_from_file(&fd, 0, theirs, sizeof theirs) > 0 &&
+    return core_read_file(&fd, 0, theirs, sizeof theirs) > 0 &&
            core_read(core, image->base, ours, sizeof ours) == sizeof ours && memcmp(ours, theirs, sizeof ours) == 0;
 }
 
@@ -103,7 +103,7 @@ static enum match match_data(struct core *core, const struct core_image *image, 
 static enum match match_file(struct core *core, const struct core_image *image, int fd, const char *path,
                              struct elf_head *head, char **why)
 {
-    struct elf_bytes from_file = { read_from_file, &fd, false };
+    struct elf_bytes from_file = { core_read_file, &fd, false };
     struct elf_head mapped;
     bool is_image = elf_head_read(&from_file, head), is_known = core_image_read_head(core, image, &mapped);
     if (!is_image && is_known) {

@@ -1,4 +1,4 @@
-/* What a small core is made of: pages set aside, notes, the file; and that the reader of cores takes it for what it is. */
+/* What a small core is made of: pages, notes, the file; and that the reader of cores takes it for what it is. */
 #include "core_fixture.h"
 #include "fake.h"
 

@@ -14,6 +14,7 @@ enum {
     PREHEADER_WORDS = 4,       /* 3.11+: what stands before an object: GC links, dict, values, weak references */
     PREHEADER_GC_WORDS = 2,    /* the nearest two, which lead to every other object */
     MAX_TYPE_NAME = 256,
+    TYPE_SIZE = 1024,          /* of a PyHeapTypeObject, and the members behind it */
 };
 
 void reach_start(struct reach *reach, uint64_t limit)
@@ -25,6 +26,7 @@ void reach_free(struct reach *reach)
 {
     free(reach->queue);
     free(reach->seen);
+    free(reach->raws);
     *reach = (struct reach){0};
 }
 
@@ -32,7 +34,7 @@ void reach_clear(struct reach *reach)
 {
     if (reach->seen)
         memset(reach->seen, 0, reach->seen_capacity * sizeof *reach->seen);
-    reach->count = reach->next = 0;
+    reach->count = reach->next = reach->raw_count = 0;
     reach->size = 0;
     reach->is_cut = false;
 }
@@ -68,36 +70,90 @@ static bool grow(struct reach *reach)
     return true;
 }
 
+/* Notes a number once. What is no address of an object (those are multiples of WORD) has low bits set: a type whose own
+ * memory was touched, a page. */
+enum { NOTED_TYPE = 1, NOTED_PAGE = 2 };
+
+/* false: it was noted before, or there is no room. */
+static bool note(struct reach *reach, uint64_t number)
+{
+    if (reach->count >= REACH_MAX_BLOCKS || !grow(reach)) {
+        reach->is_cut = true;
+        return false;
+    }
+    size_t slot = find_slot(reach, number);
+    if (reach->seen[slot])
+        return false;
+    reach->seen[slot] = number;
+    reach->queue[reach->count++] = number;
+    return true;
+}
+
+/* Counts the pages of memory that was read. */
+static void count_pages(struct reach *reach, pst_addr address, size_t size)
+{
+    pst_addr end = address + size;
+    for (pst_addr page = address & ~(pst_addr)(MEMORY_PAGE_SIZE - 1); page < end; page += MEMORY_PAGE_SIZE)
+        if (note(reach, page | NOTED_PAGE))
+            reach->size += MEMORY_PAGE_SIZE;
+}
+
 /* What can't be an address, or not that of an object or of what malloc() gave, is passed over. */
 static void add_word(struct reach *reach, const struct python *python, uint64_t word)
 {
     if (word < MEMORY_PAGE_SIZE || word % WORD)
         return;
     const struct segment *segment = target_find_segment(python->target, word);
-    if (!segment || !segment->readable || segment->executable)
-        return;
-    if (reach->count >= REACH_MAX_BLOCKS || !grow(reach)) {
-        reach->is_cut = true;
-        return;
-    }
-    size_t slot = find_slot(reach, word);
-    if (reach->seen[slot])
-        return;
-    reach->seen[slot] = word;
-    reach->queue[reach->count++] = word;
+    if (segment && segment->readable && !segment->executable)
+        note(reach, word);
 }
 
-/* Touches memory and adds the words in it. */
-static void add_memory(struct reach *reach, const struct python *python, pst_addr address, uint64_t size)
+/* Touches memory, up to the limit, and adds the words in it. false: it ends before. */
+static bool add_memory(struct reach *reach, const struct python *python, pst_addr address, uint64_t size)
 {
     uint8_t bytes[REACH_MAX_BLOCK_SIZE];
-    size_t got;
-    if (size > sizeof bytes)
-        size = sizeof bytes;
-    pst_error_free(memory_read_some(python->memory, address, bytes, size, &got));
-    reach->size += got;
-    for (size_t at = 0; at + WORD <= got; at += WORD)
-        add_word(reach, python, bytes_word(bytes + at));
+    for (uint64_t done = 0; done < size && reach->size < reach->limit;) {
+        size_t got, wanted = size - done < sizeof bytes ? size - done : sizeof bytes;
+        pst_error_free(memory_read_some(python->memory, address + done, bytes, wanted, &got));
+        count_pages(reach, address + done, got);
+        done += got;
+        for (size_t at = 0; at + WORD <= got; at += WORD)
+            add_word(reach, python, bytes_word(bytes + at));
+        if (got < wanted)
+            return false;
+    }
+    return true;
+}
+
+static void add_raw(struct reach *reach, pst_addr start, pst_addr end)
+{
+    if (reach->raw_count == reach->raw_capacity) {
+        size_t capacity = reach->raw_capacity ? reach->raw_capacity * 2 : FIRST_CAPACITY;
+        struct reach_raw *raws = realloc(reach->raws, capacity * sizeof *raws);
+        if (!raws) {
+            reach->is_cut = true;
+            return;
+        }
+        reach->raws = raws;
+        reach->raw_capacity = capacity;
+    }
+    reach->raws[reach->raw_count++] = (struct reach_raw){start, end};
+}
+
+/* Looks at more of the memory that has no known end. false: there is no more of any. */
+static bool extend_raws(struct reach *reach, const struct python *python)
+{
+    bool more = false;
+    for (size_t i = 0; i < reach->raw_count && reach->size < reach->limit; i++) {
+        struct reach_raw *raw = &reach->raws[i];
+        uint64_t size = raw->end - raw->start, added = size * (REACH_RAW_GROWTH - 1);
+        if (size == 0 || size > REACH_MAX_RAW_SIZE / REACH_RAW_GROWTH)
+            continue;
+        bool goes_on = add_memory(reach, python, raw->end, added);
+        raw->end = goes_on ? raw->end + added : raw->start;
+        more |= goes_on;
+    }
+    return more;
 }
 
 /* ---- where it begins -------------------------------------------------------------------------------------- */
@@ -209,16 +265,13 @@ static pst_error *read_kind(const struct python *python, pst_addr type, struct k
 /* What a reader asks of a type: its name, sizes, and where attributes are; not its dict, which leads everywhere. */
 static void touch_type(struct reach *reach, const struct python *python, pst_addr type)
 {
-    uint8_t bytes[REACH_MAX_BLOCK_SIZE];
+    uint8_t bytes[TYPE_SIZE];
     char name[MAX_TYPE_NAME];
-    size_t slot, got;
-    if (!grow(reach) || reach->seen[slot = find_slot(reach, type ^ 1)] || reach->count >= REACH_MAX_BLOCKS)
+    size_t got;
+    if (!note(reach, type | NOTED_TYPE))
         return;
-    /* Once for each: noted as an address that no object has. */
-    reach->seen[slot] = type ^ 1;
-    reach->queue[reach->count++] = type ^ 1;
-    pst_error_free(memory_read_some(python->memory, type, bytes, 1024, &got));
-    reach->size += got;
+    pst_error_free(memory_read_some(python->memory, type, bytes, TYPE_SIZE, &got));
+    count_pages(reach, type, got);
     pst_error_free(type_get_name(python, type, name, sizeof name));
     pst_error_free(add_field(reach, python, type, F(PyHeapTypeObject_ht_qualname)));
     pst_error_free(add_field(reach, python, type, F(PyHeapTypeObject_ht_cached_keys)));
@@ -281,18 +334,28 @@ static bool add_object(struct reach *reach, const struct python *python, pst_add
     }
     if (kind.flags & TPFLAGS_MANAGED_DICT)
         add_preheader(reach, python, object);
-    add_memory(reach, python, object, object_size(python, object, &kind));
+    uint64_t size = object_size(python, object, &kind);
+    if (add_memory(reach, python, object, size < REACH_MAX_BLOCK_SIZE ? size : REACH_MAX_BLOCK_SIZE) &&
+        size >= REACH_MAX_BLOCK_SIZE)
+        add_raw(reach, object, object + REACH_MAX_BLOCK_SIZE);
     return true;
 }
 
-void reach_follow(struct reach *reach, const struct python *python)
+static void follow_queue(struct reach *reach, const struct python *python)
 {
     while (reach->next < reach->count && reach->size < reach->limit) {
         pst_addr address = reach->queue[reach->next++];
         if (address % WORD)
-            continue; /* a type that was noted */
-        if (!add_object(reach, python, address))
-            add_memory(reach, python, address, REACH_RAW_SIZE);
+            continue; /* a type or a page that was noted */
+        if (!add_object(reach, python, address) && add_memory(reach, python, address, REACH_RAW_SIZE))
+            add_raw(reach, address, address + REACH_RAW_SIZE);
     }
-    reach->is_cut |= reach->next < reach->count;
+}
+
+void reach_follow(struct reach *reach, const struct python *python)
+{
+    do
+        follow_queue(reach, python);
+    while (reach->size < reach->limit && extend_raws(reach, python));
+    reach->is_cut |= reach->next < reach->count || reach->size >= reach->limit;
 }

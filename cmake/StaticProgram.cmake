@@ -19,6 +19,9 @@ if(NOT PYSTANDER_STATIC STREQUAL "OFF" AND NOT PYSTANDER_SANITIZE)
             list(APPEND CMAKE_REQUIRED_INCLUDES ${${name}_INCLUDE_DIR})
             list(APPEND CMAKE_REQUIRED_LIBRARIES ${${name}_ARCHIVE})
         endforeach()
+        if(XXHASH_ARCHIVE)
+            list(APPEND CMAKE_REQUIRED_LIBRARIES ${XXHASH_ARCHIVE})
+        endif()
         check_c_source_compiles("
             #include <libelf.h>
             #include <libdwarf.h>

@@ -36,18 +36,32 @@ void lookup_sort(struct lookup *lookup)
         qsort(lookup->entries, lookup->count, sizeof *lookup->entries, compare_entries);
 }
 
-size_t lookup_find_entry(const struct lookup *lookup, uint64_t number, int64_t group)
+/* How many entries come before it. */
+static size_t count_before(const struct lookup *lookup, const struct lookup_entry *wanted)
 {
-    const struct lookup_entry wanted = {.number = number, .group = group};
     size_t low = 0, high = lookup->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare_keys(&lookup->entries[middle], &wanted) < 0)
+        if (compare_keys(&lookup->entries[middle], wanted) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < lookup->count && compare_keys(&lookup->entries[low], &wanted) == 0 ? low : LOOKUP_NONE;
+    return low;
+}
+
+size_t lookup_find_entry(const struct lookup *lookup, uint64_t number, int64_t group)
+{
+    const struct lookup_entry wanted = {.number = number, .group = group};
+    size_t at = count_before(lookup, &wanted);
+    return at < lookup->count && compare_keys(&lookup->entries[at], &wanted) == 0 ? at : LOOKUP_NONE;
+}
+
+size_t lookup_find_from(const struct lookup *lookup, uint64_t number)
+{
+    const struct lookup_entry wanted = {.number = number, .group = INT64_MIN};
+    size_t at = count_before(lookup, &wanted);
+    return at < lookup->count ? at : LOOKUP_NONE;
 }
 
 size_t lookup_find(const struct lookup *lookup, uint64_t number, int64_t group)

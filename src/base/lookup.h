@@ -31,6 +31,8 @@ void lookup_sort(struct lookup *lookup);
 size_t lookup_find_entry(const struct lookup *lookup, uint64_t number, int64_t group);
 /* Its position, or LOOKUP_NONE. */
 size_t lookup_find(const struct lookup *lookup, uint64_t number, int64_t group);
+/* Which entry is the first with this number or a higher one. */
+size_t lookup_find_from(const struct lookup *lookup, uint64_t number);
 void lookup_free(struct lookup *lookup);
 
 #endif

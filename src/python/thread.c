@@ -64,11 +64,17 @@ static pst_error *find_all_tls(struct walk *walk)
     return NULL;
 }
 
+/* The ident is the address of the C library's struct pthread. On x86-64 that is the thread pointer; on aarch64, whose
+ * thread pointer has the variables of the thread above it, the struct ends there (glibc 2.36: 0x740 bytes). */
 static pst_error *tid_from_tls(struct walk *walk, struct pst_thread *thread)
 {
+    enum { MAX_PTHREAD_SIZE = 8192 };
     if (!walk->found_tls)
         TRY(find_all_tls(walk));
-    set_tid(thread, walk->python->target, lookup_find(&walk->tls, thread->ident, 0));
+    uint64_t reach = walk->python->target->machine == EM_AARCH64 ? MAX_PTHREAD_SIZE : 0;
+    size_t entry = lookup_find_from(&walk->tls, thread->ident);
+    if (entry != LOOKUP_NONE && walk->tls.entries[entry].number - thread->ident <= reach)
+        set_tid(thread, walk->python->target, walk->tls.entries[entry].position);
     return NULL;
 }
 

@@ -20,6 +20,7 @@ enum {
     CORE_MAX_NOTE_HEADERS = 16,     /* PT_NOTEs; all known writers make one */
     CORE_MAX_AUXV_SIZE = TARGET_MAX_AUXV_SIZE,
     CORE_MAX_OPEN_FILES = 512,      /* mapped files that are held open */
+    CORE_MAX_SEARCHES = 1 << 13,    /* mapped files that are looked for, in several places each */
 };
 
 #define CORE_NO_IMAGE ((size_t)-1)
@@ -84,6 +85,8 @@ struct core {
     struct core_image *images;
     size_t image_count;
     size_t open_count;
+    size_t search_count;  /* images whose file was looked for */
+    size_t compared_count; /* words, see core_match.c */
     size_t main_image;    /* the executable's, CORE_NO_IMAGE: not known */
 
     /* While it is being opened. */
@@ -180,7 +183,10 @@ struct memory_source core_memory_source(struct core *core);
 
 /* ---- core_match.c ------------------------------------------------------------------------------------ */
 
-enum { CORE_MATCH_MIN_WORDS = 24 /* that agree; the smallest programs have about thirty */ };
+enum {
+    CORE_MATCH_MIN_WORDS = 24,      /* that agree; the smallest programs have about thirty */
+    CORE_MATCH_MAX_WORDS = 1 << 24, /* looked at in all images: CPython has some 25,000 */
+};
 
 /* How what is in the core compares with what the file foretells, in words. Neither of both: it can't be told. */
 struct core_match {
@@ -190,7 +196,7 @@ struct core_match {
 };
 
 /* Of an image whose ELF header the core lacks; `head` is the file's. */
-void core_match_data(const struct core *core, const struct core_image *image, const struct elf_bytes *file,
+void core_match_data(struct core *core, const struct core_image *image, const struct elf_bytes *file,
                      const struct elf_head *head, struct core_match *match);
 
 /* ---- core_place.c ------------------------------------------------------------------------------------ */
@@ -211,6 +217,8 @@ struct core_loaded {
 
 /* For an elf_bytes, with a core_loaded as its context: of what is in the core. */
 size_t core_read_loaded(void *context, uint64_t offset, void *bytes, size_t size);
+/* Likewise of a file, whose descriptor (an int) is the context. */
+size_t core_read_file(void *context, uint64_t offset, void *bytes, size_t size);
 bool core_image_read_head(const struct core *core, const struct core_image *image, struct elf_head *head);
 
 /* Finds the image's file and makes sure that it is the same build, once. */

@@ -36,7 +36,7 @@ static char *format(const char *text, ...)
 
 /* ---- where bytes of an image come from ------------------------------------------------------------- */
 
-static size_t read_from_file(void *context, uint64_t offset, void *bytes, size_t size)
+size_t core_read_file(void *context, uint64_t offset, void *bytes, size_t size)
 {
     size_t done = 0;
     if (offset > (uint64_t)INT64_MAX - size)
@@ -69,7 +69,7 @@ static bool is_first_page_same(const struct core *core, const struct core_image 
 {
     uint8_t ours[FIRST_PAGE_SIZE], theirs[FIRST_PAGE_SIZE] = { 0 };
     /* What the file does not fill of its last page is zero in memory. */
-    return read_from_file(&fd, 0, theirs, sizeof theirs) > 0 &&
+    return core_read_file(&fd, 0, theirs, sizeof theirs) > 0 &&
            core_read(core, image->base, ours, sizeof ours) == sizeof ours && memcmp(ours, theirs, sizeof ours) == 0;
 }
 
@@ -81,7 +81,7 @@ static const char *describe_difference(bool comparable)
 }
 
 /* Without the header that the core lacks. */
-static enum match match_data(const struct core *core, const struct core_image *image, const struct elf_bytes *file,
+static enum match match_data(struct core *core, const struct core_image *image, const struct elf_bytes *file,
                              const char *path, const struct elf_head *head, char **why)
 {
     struct core_match found;
@@ -100,10 +100,10 @@ static enum match match_data(const struct core *core, const struct core_image *i
 }
 
 /* Whether the file `fd` is what was mapped; if not, *why says so (NULL: out of memory). */
-static enum match match_file(const struct core *core, const struct core_image *image, int fd, const char *path,
+static enum match match_file(struct core *core, const struct core_image *image, int fd, const char *path,
                              struct elf_head *head, char **why)
 {
-    struct elf_bytes from_file = { read_from_file, &fd, false };
+    struct elf_bytes from_file = { core_read_file, &fd, false };
     struct elf_head mapped;
     bool is_image = elf_head_read(&from_file, head), is_known = core_image_read_head(core, image, &mapped);
     if (!is_image && is_known) {
@@ -208,6 +208,9 @@ enum core_image_state core_image_prepare(struct core *core, struct core_image *i
     char *why;
     if (image->state == CORE_IMAGE_UNTRIED && !image->has_base)
         refuse(image, format("%s can't be told from another build: its beginning was not mapped", image->path));
+    if (image->state == CORE_IMAGE_UNTRIED && core->search_count++ >= CORE_MAX_SEARCHES)
+        refuse(image, format("%s was not looked for: there are more than %d mapped files", image->path,
+                             CORE_MAX_SEARCHES));
     if (image->state == CORE_IMAGE_UNTRIED) {
         enum match match = search_file(core, image, &why);
         if (match != MATCH_SAME)

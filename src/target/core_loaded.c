@@ -3,6 +3,10 @@
  * kernels before 3.7), and a truncated core may have lost it. Images are found by the ELF headers that segments of
  * the core begin with; what the files were called is in the dynamic loader's own list (glibc's and musl's <link.h>:
  * struct r_debug, struct link_map), the executable's path in AT_EXECFN.
+ *
+ * qemu-user leaves the headers out as well, with all that can be executed. Then the file of that name says what its
+ * parts are, and the list (of the executable: AT_PHDR) where it was loaded. Whether it is the right file is found out
+ * later, as of any image without a header: core_match.c.
  */
 #include "target/core.h"
 
@@ -10,8 +14,10 @@
 #include "base/text.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     WORD = 8,
@@ -22,10 +28,11 @@ enum {
     MAX_DYNAMIC_ENTRIES = 512,  /* about thirty are used */
     MAX_NAME_SIZE = 4096,
     MAX_EXECUTABLES = 16,       /* images tried for one: it is the lowest, or next to it */
+    MAX_FILES = CORE_MAX_OPEN_FILES, /* that are asked what their parts are */
 };
 
 /* struct r_debug; struct link_map. */
-enum { R_MAP_OFF = 8, L_NAME_OFF = 8, L_LD_OFF = 16, L_NEXT_OFF = 24 };
+enum { R_MAP_OFF = 8, L_ADDR_OFF = 0, L_NAME_OFF = 8, L_LD_OFF = 16, L_NEXT_OFF = 24 };
 
 /* An image that was found. */
 struct loaded {
@@ -42,6 +49,7 @@ struct finder {
     struct loaded *images;
     size_t image_count;
     size_t capacity;      /* of core->mappings */
+    size_t file_count;    /* that were asked */
     struct text names;
 };
 
@@ -83,50 +91,6 @@ static struct loaded *find_image(struct finder *finder, pst_addr address)
     return low < finder->image_count && finder->images[low].start <= address ? &finder->images[low] : NULL;
 }
 
-/* The list that the loader keeps, from where the executable's dynamic section leads to it. */
-static void name_by_loader(struct finder *finder, const struct loaded *executable)
-{
-    const struct core *core = finder->core;
-    uint64_t tag = DT_NULL + 1, debug = 0, link;
-    for (size_t i = 0; executable->dynamic && i < MAX_DYNAMIC_ENTRIES && tag != DT_NULL && !debug; i++) {
-        pst_addr entry = executable->dynamic + i * sizeof(Elf64_Dyn);
-        if (!read_word(core, entry, &tag) || (tag == DT_DEBUG && !read_word(core, entry + WORD, &debug)))
-            return;
-    }
-    if (!debug || !read_word(core, debug + R_MAP_OFF, &link))
-        return;
-    for (size_t i = 0; link && i < MAX_LINKS; i++) {
-        uint64_t name, dynamic;
-        if (!read_word(core, link + L_NAME_OFF, &name) || !read_word(core, link + L_LD_OFF, &dynamic) ||
-            !read_word(core, link + L_NEXT_OFF, &link))
-            return;
-        struct loaded *image = find_image(finder, dynamic);
-        if (image && image->name == NO_NAME)
-            image->name = take_name(finder, name);
-    }
-}
-
-/* Without the auxiliary vector, whose note may be lost, it is the one whose dynamic section knows the list. */
-static void name_images(struct finder *finder)
-{
-    uint64_t headers, path;
-    struct loaded *executable = core_find_auxv(finder->core, AT_PHDR, &headers) ? find_image(finder, headers) : NULL;
-    if (executable && core_find_auxv(finder->core, AT_EXECFN, &path))
-        executable->name = take_name(finder, path);
-    if (executable)
-        name_by_loader(finder, executable);
-    for (size_t i = 0; !executable && i < finder->image_count && i < MAX_EXECUTABLES; i++)
-        name_by_loader(finder, &finder->images[i]);
-}
-
-/* What could not be named is told apart by its address. */
-static void make_up_name(struct finder *finder, struct loaded *image)
-{
-    image->name = finder->names.size;
-    text_printf(&finder->names, "unnamed image at 0x%llx", (unsigned long long)image->start);
-    text_add_char(&finder->names, '\0');
-}
-
 /* ---- images ---------------------------------------------------------------------------------------- */
 
 static bool add_mapping(struct finder *finder, const struct core_mapping *mapping)
@@ -156,7 +120,7 @@ static bool find_mapping(const struct finder *finder, pst_addr bias, const struc
 {
     const uint64_t mask = finder->page_size - 1;
     uint64_t within = load->address & mask;
-    *mapping = (struct core_mapping){ .start = bias + load->address - within, .image = finder->image_count };
+    *mapping = (struct core_mapping){ .start = bias + load->address - within, .image = CORE_NO_IMAGE };
     if (load->offset < within || __builtin_add_overflow(mapping->start, load->file_size + within + mask, &mapping->end))
         return false;
     mapping->file_offset = load->offset - within;
@@ -166,13 +130,40 @@ static bool find_mapping(const struct finder *finder, pst_addr bias, const struc
            (!load->writable || is_in_loads(finder, mapping));
 }
 
-/* All of its parts, or none: a file that a program has in its memory, and did not load, has them elsewhere. */
-static bool add_image(struct finder *finder, const struct segment *segment, const struct elf_head *head)
+/* At its place by address, if there is room; the mappings' numbers of images follow. */
+static bool insert_image(struct finder *finder, const struct loaded *image, size_t first_mapping)
+{
+    struct core *core = finder->core;
+    struct loaded *images = realloc(finder->images, (finder->image_count + 1) * sizeof *images);
+    if (!images)
+        return false;
+    finder->images = images;
+    size_t at = finder->image_count;
+    while (at > 0 && images[at - 1].start > image->start)
+        at--;
+    if ((at > 0 && images[at - 1].end > image->start) ||
+        (at < finder->image_count && images[at].start < image->end)) {
+        core->mapping_count = first_mapping;
+        return true;
+    }
+    for (size_t i = 0; at < finder->image_count && i < first_mapping; i++)
+        core->mappings[i].image += core->mappings[i].image >= at;
+    for (size_t i = first_mapping; i < core->mapping_count; i++)
+        core->mappings[i].image = at;
+    memmove(images + at + 1, images + at, (finder->image_count - at) * sizeof *images);
+    images[at] = *image;
+    finder->image_count++;
+    return true;
+}
+
+/* All of its parts, or none: a file that a program has in its memory, and did not load, has them elsewhere. `start`:
+ * where its offset 0 is. false: out of memory. */
+static bool add_image(struct finder *finder, pst_addr start, const struct elf_head *head)
 {
     struct core *core = finder->core;
     const size_t before = core->mapping_count;
-    const pst_addr bias = segment->start - head->address;
-    struct loaded image = { .start = segment->start, .name = NO_NAME };
+    const pst_addr bias = start - head->address;
+    struct loaded image = { .start = start, .name = NO_NAME };
     image.dynamic = head->dynamic ? bias + head->dynamic : 0;
     for (size_t i = 0; i < head->load_count; i++) {
         struct core_mapping mapping;
@@ -190,12 +181,7 @@ static bool add_image(struct finder *finder, const struct segment *segment, cons
         core->mapping_count = before;
         return true;
     }
-    struct loaded *images = realloc(finder->images, (finder->image_count + 1) * sizeof *images);
-    if (!images)
-        return false;
-    finder->images = images;
-    images[finder->image_count++] = image;
-    return true;
+    return insert_image(finder, &image, before);
 }
 
 static bool find_images(struct finder *finder)
@@ -214,7 +200,7 @@ static bool find_images(struct finder *finder)
         if (!part || part->size < sizeof(Elf64_Ehdr) || segment->start < end || segment->start == vdso ||
             !elf_head_read(&bytes, &head) || head.load_count == 0 || segment->writable > head.loads[0].writable)
             continue;
-        if (!add_image(finder, segment, &head))
+        if (!add_image(finder, segment->start, &head))
             return false;
         if (finder->image_count)
             end = finder->images[finder->image_count - 1].end;
@@ -222,14 +208,148 @@ static bool find_images(struct finder *finder)
     return true;
 }
 
+/* ---- images without a header, by their files ------------------------------------------------------- */
+
+/* The file's program headers, and where they are loaded, as it counts addresses. */
+static bool read_file_head(const struct core *core, int fd, struct elf_head *head, uint64_t *headers)
+{
+    const struct elf_bytes bytes = { core_read_file, &fd, false };
+    uint8_t offset_bytes[WORD];
+    if (!elf_head_read(&bytes, head) || head->machine != core->target->machine ||
+        core_read_file(&fd, offsetof(Elf64_Ehdr, e_phoff), offset_bytes, WORD) != WORD)
+        return false;
+    uint64_t offset = bytes_unsigned(offset_bytes, WORD);
+    for (size_t i = 0; i < head->load_count; i++) {
+        const struct elf_load *load = &head->loads[i];
+        if (offset < load->offset || offset - load->offset >= load->file_size)
+            continue;
+        *headers = load->address + (offset - load->offset);
+        return true;
+    }
+    return false;
+}
+
+/* An image whose program headers, or, if this is 0, whose start is known; NULL: it is not there. false: out of memory. */
+static bool add_from_file(struct finder *finder, int fd, pst_addr headers_at, pst_addr bias, struct loaded **image)
+{
+    struct elf_head head;
+    uint64_t headers;
+    *image = NULL;
+    finder->file_count++;
+    if (!read_file_head(finder->core, fd, &head, &headers))
+        return true;
+    if (headers_at)
+        bias = headers_at - headers;
+    if (head.fixed && bias != 0)
+        return true;
+    if (!add_image(finder, bias + head.address, &head))
+        return false;
+    *image = find_image(finder, bias + head.address);
+    return true;
+}
+
+/* `name`: in finder->names. */
+static bool add_by_name(struct finder *finder, size_t name, pst_addr headers_at, pst_addr bias, struct loaded **image)
+{
+    *image = NULL;
+    if (name == NO_NAME || finder->file_count >= MAX_FILES)
+        return true;
+    int fd = core_open_in_root(finder->core->root, finder->names.data + name);
+    if (fd < 0)
+        return true;
+    bool done = add_from_file(finder, fd, headers_at, bias, image);
+    close(fd);
+    return done;
+}
+
+/* What the user named comes before what the core does. */
+static bool add_executable(struct finder *finder, pst_addr headers, size_t name, struct loaded **executable)
+{
+    const char *wanted = finder->core->target->wanted_executable;
+    int fd = wanted ? open(wanted, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+    bool done = true;
+    *executable = NULL;
+    if (fd >= 0) {
+        done = add_from_file(finder, fd, headers, 0, executable);
+        close(fd);
+    }
+    return done && (*executable || add_by_name(finder, name, headers, 0, executable));
+}
+
+/* ---- the loader's list ----------------------------------------------------------------------------- */
+
+static bool take_link(struct finder *finder, pst_addr link, pst_addr dynamic, pst_addr name_address)
+{
+    uint64_t bias;
+    struct loaded *image = find_image(finder, dynamic);
+    if (image && image->name != NO_NAME)
+        return true;
+    size_t name = take_name(finder, name_address);
+    if (!image && read_word(finder->core, link + L_ADDR_OFF, &bias) && !add_by_name(finder, name, 0, bias, &image))
+        return false;
+    if (image)
+        image->name = name;
+    return true;
+}
+
+/* The list that the loader keeps, from where the executable's dynamic section leads to it. */
+static bool name_by_loader(struct finder *finder, pst_addr executable_dynamic)
+{
+    const struct core *core = finder->core;
+    uint64_t tag = DT_NULL + 1, debug = 0, link;
+    for (size_t i = 0; executable_dynamic && i < MAX_DYNAMIC_ENTRIES && tag != DT_NULL && !debug; i++) {
+        pst_addr entry = executable_dynamic + i * sizeof(Elf64_Dyn);
+        if (!read_word(core, entry, &tag) || (tag == DT_DEBUG && !read_word(core, entry + WORD, &debug)))
+            return true;
+    }
+    if (!debug || !read_word(core, debug + R_MAP_OFF, &link))
+        return true;
+    for (size_t i = 0; link && i < MAX_LINKS; i++) {
+        uint64_t name, dynamic;
+        pst_addr this = link;
+        if (!read_word(core, this + L_NAME_OFF, &name) || !read_word(core, this + L_LD_OFF, &dynamic) ||
+            !read_word(core, this + L_NEXT_OFF, &link))
+            return true;
+        if (!take_link(finder, this, dynamic, name))
+            return false;
+    }
+    return true;
+}
+
+/* Without the auxiliary vector, whose note may be lost, it is the one whose dynamic section knows the list. */
+static bool name_images(struct finder *finder)
+{
+    uint64_t headers, path;
+    bool is_known = core_find_auxv(finder->core, AT_PHDR, &headers);
+    struct loaded *executable = is_known ? find_image(finder, headers) : NULL;
+    size_t name = core_find_auxv(finder->core, AT_EXECFN, &path) ? take_name(finder, path) : NO_NAME;
+    if (is_known && !executable && !add_executable(finder, headers, name, &executable))
+        return false;
+    if (executable) {
+        executable->name = name;
+        return name_by_loader(finder, executable->dynamic);
+    }
+    for (size_t i = 0; i < finder->image_count && i < MAX_EXECUTABLES; i++)
+        if (!name_by_loader(finder, finder->images[i].dynamic))
+            return false;
+    return true;
+}
+
+/* What could not be named is told apart by its address. */
+static void make_up_name(struct finder *finder, struct loaded *image)
+{
+    image->name = finder->names.size;
+    text_printf(&finder->names, "unnamed image at 0x%llx", (unsigned long long)image->start);
+    text_add_char(&finder->names, '\0');
+}
+
 /* ---- all ------------------------------------------------------------------------------------------- */
 
 static bool find_all(struct finder *finder)
 {
     struct core *core = finder->core;
-    if (!find_images(finder))
+    if (!find_images(finder) || !name_images(finder))
         return false;
-    name_images(finder);
     for (size_t i = 0; i < finder->image_count; i++)
         if (finder->images[i].name == NO_NAME)
             make_up_name(finder, &finder->images[i]);

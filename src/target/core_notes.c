@@ -226,7 +226,7 @@ void core_finish_notes(struct core *core)
     core_finish_signal(core);
     /* The kernel gives the name of the thread group's leader; gdb the executable's. */
     struct target_thread *leader = core->has_process ? target_find_thread(target, target->pid) : NULL;
-    if (leader && target->details.writer != PST_WRITER_DEBUGGER) {
+    if (leader && !leader->has_name && target->details.writer != PST_WRITER_DEBUGGER) {
         memcpy(leader->name, core->leader_name, sizeof leader->name);
         leader->has_name = true;
     }

@@ -116,8 +116,8 @@ static bool find_argv(const struct stack *stack, pst_addr auxv, pst_addr *argv, 
     return false;
 }
 
-/* The NUL that ends the last of `count` strings, the first of which begins at `address`; piece by piece, so that nothing
- * of what lies behind it (the environment) is read. */
+/* The NUL that ends the last of `count` strings, the first of which begins at `address`; piece by piece, so that
+ * nothing of what lies behind it (the environment) is read. */
 static bool find_end(const struct stack *stack, pst_addr address, pst_addr limit, size_t count, pst_addr *end)
 {
     char piece[256];

@@ -96,7 +96,7 @@ class Comparison:
         # A core has them in full only in the memory of the process.
         arguments = [self.kernel["arguments"]] + ([None] if self.is_core else [])
         self.one_of("target.arguments", target["arguments"], arguments)
-        self.equal("target.arch", target["arch"], os.uname().machine)
+        self.equal("target.arch", target["arch"], self.kernel["arch"])
         if self.mode == "core":
             if self.has_fields("target.signal", target["signal"], {"number", "name", "code", "address"}):
                 self.equal("target.signal.number", target["signal"]["number"], 6)

@@ -41,7 +41,8 @@ def truth():
 def kernel():
     names = {100: "python", 101: "t101", 102: "t102", 103: "t103", 104: "t104", 105: "native"}
     return {"pid": 100, "names": names, "states": dict.fromkeys(names, "S"), "executables": {"/usr/bin/python3"},
-            "arguments": ["python3", "x.py"], "moving": {103}, "root": "", "programs": "/x"}
+            "arguments": ["python3", "x.py"], "moving": {103}, "root": "", "programs": "/x",
+            "arch": os.uname().machine}
 
 
 def report(mode="live"):

@@ -50,8 +50,10 @@ __asm__(".text\n"
         "symbolize_test_label:\n"
         ".byte 0x90, 0x90, 0x90, 0x90\n"
         ".size symbolize_test_suffixed.lto_priv.0, 8\n");
-extern char sizeless[] __asm__("symbolize_test_sizeless");
-extern char suffixed[] __asm__("symbolize_test_suffixed.lto_priv.0");
+/* Hidden: not through the GOT, whose entries for local symbols ld makes of the section's start alone on aarch64. */
+#define HIDDEN __attribute__((visibility("hidden")))
+extern char sizeless[] __asm__("symbolize_test_sizeless") HIDDEN;
+extern char suffixed[] __asm__("symbolize_test_suffixed.lto_priv.0") HIDDEN;
 
 struct child {
     pid_t pid;

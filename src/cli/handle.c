@@ -25,7 +25,7 @@
 enum {
     OPTION_CONFIG = OPTION_OF_COMMAND,
     OPTION_OF_HANDLE,        /* + enum handle_option */
-    SPARE_SECONDS = 10,      /* beyond all deadlines: then this process is ended, whatever it is at */
+    SPARE_SECONDS = 10,      /* beyond a deadline: then this process is ended, whatever it is at */
 };
 
 static const struct argp_option handle_options[] = {
@@ -68,12 +68,13 @@ static error_t parse_handle(int key, char *argument, struct argp_state *state)
 
 /* ---- this process ----------------------------------------------------------------------------------------- */
 
-/* It must leave no core itself, and show nobody what it read; and what it inherited is nothing that it needs. */
+/* It must not be handled itself when it crashes: with a limit of 1 byte, unlike with one of 0, the kernel starts no
+ * handler, and writes no file either. And it must show nobody what it read. */
 static void secure(void)
 {
     sigset_t child;
     umask(077);
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    setrlimit(RLIMIT_CORE, &(struct rlimit){1, 1});
     prctl(PR_SET_DUMPABLE, 0);
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&child);
@@ -168,7 +169,7 @@ static int run_handle(struct invocation *invocation)
     secure();
     handle_settings_fill(settings);
     const uint64_t *numbers = settings->numbers;
-    set_hard_stop(numbers[HANDLE_DEADLINE] + numbers[HANDLE_PROGRAM_DEADLINE]);
+    set_hard_stop(numbers[HANDLE_DEADLINE]);
     int64_t started = handle_now_ns(), deadline = started + (int64_t)numbers[HANDLE_DEADLINE] * 1000000000;
 
     read_name(&handle);
@@ -176,6 +177,7 @@ static int run_handle(struct invocation *invocation)
     handle.spool.max_count = numbers[HANDLE_MAX_COUNT];
     spool_set_stem(&handle.spool, time(NULL), handle.pid, handle.name);
     enum handle_result result = prepare(&handle) ? handle_report(&handle, deadline) : HANDLE_FAILED;
+    set_hard_stop(numbers[HANDLE_PROGRAM_DEADLINE]);
     deadline = handle_now_ns() + (int64_t)numbers[HANDLE_PROGRAM_DEADLINE] * 1000000000;
     dispose_of_core(&handle, program, deadline, result);
 

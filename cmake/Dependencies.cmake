@@ -12,17 +12,23 @@ function(pystander_find name header library)
     mark_as_advanced(${name}_INCLUDE_DIR ${name}_LIBRARY ${name}_ARCHIVE)
     if(NOT ${name}_INCLUDE_DIR OR NOT ${name}_LIBRARY)
         message(FATAL_ERROR "${header} or lib${library} is not there. "
-                "On Debian and Ubuntu: apt-get install libelf-dev libdwarf-dev zlib1g-dev libzstd-dev")
+                "On Debian and Ubuntu: apt-get install libelf-dev libdwarf-dev zlib1g-dev libzstd-dev "
+                "liblzma-dev liblz4-dev")
     endif()
 endfunction()
 
 # In the order that archives need: libdwarf uses libelf (Debian 12), both use zlib and zstd.
-set(dependencies LIBDWARF LIBELF ZLIB ZSTD)
+set(dependencies LIBDWARF LIBELF ZLIB ZSTD LZMA LZ4)
 # <libdwarf.h>, <dwarf.h>: Debian has them in libdwarf/, upstream in a folder with its major version.
 pystander_find(LIBDWARF libdwarf.h dwarf libdwarf libdwarf-2 libdwarf-1 libdwarf-0)
 pystander_find(LIBELF libelf.h elf)
 pystander_find(ZLIB zlib.h z)
 pystander_find(ZSTD zstd.h zstd)
+pystander_find(LZMA lzma.h lzma)
+pystander_find(LZ4 lz4frame.h lz4)
+# Debian's liblz4.a has no xxhash of its own from 1.10 on; liblz4-dev brings this one along there.
+find_library(XXHASH_ARCHIVE libxxhash.a)
+mark_as_advanced(XXHASH_ARCHIVE)
 
 add_library(pystander_headers INTERFACE)
 add_library(pystander_shared INTERFACE)
@@ -48,3 +54,6 @@ foreach(name IN LISTS dependencies)
         target_link_libraries(pystander_archives INTERFACE ${${name}_LIBRARY})
     endif()
 endforeach()
+if(PYSTANDER_HAVE_ARCHIVES AND XXHASH_ARCHIVE)
+    target_link_libraries(pystander_archives INTERFACE ${XXHASH_ARCHIVE})
+endif()

@@ -15,16 +15,24 @@ if(NOT PYSTANDER_STATIC STREQUAL "OFF" AND NOT PYSTANDER_SANITIZE)
     if(PYSTANDER_HAVE_ARCHIVES)
         set(CMAKE_REQUIRED_FLAGS -fPIE)
         set(CMAKE_REQUIRED_LINK_OPTIONS -static-pie)
-        set(CMAKE_REQUIRED_INCLUDES ${LIBDWARF_INCLUDE_DIR} ${LIBELF_INCLUDE_DIR} ${ZLIB_INCLUDE_DIR} ${ZSTD_INCLUDE_DIR})
-        set(CMAKE_REQUIRED_LIBRARIES ${LIBDWARF_ARCHIVE} ${LIBELF_ARCHIVE} ${ZLIB_ARCHIVE} ${ZSTD_ARCHIVE})
+        foreach(name IN LISTS dependencies)
+            list(APPEND CMAKE_REQUIRED_INCLUDES ${${name}_INCLUDE_DIR})
+            list(APPEND CMAKE_REQUIRED_LIBRARIES ${${name}_ARCHIVE})
+        endforeach()
+        if(XXHASH_ARCHIVE)
+            list(APPEND CMAKE_REQUIRED_LIBRARIES ${XXHASH_ARCHIVE})
+        endif()
         check_c_source_compiles("
             #include <libelf.h>
             #include <libdwarf.h>
             #include <zlib.h>
             #include <zstd.h>
+            #include <lzma.h>
+            #include <lz4frame.h>
             int main(void)
             {
-                return (int)elf_version(EV_CURRENT) + !dwarf_finish + (int)ZSTD_versionNumber() + !zlibVersion();
+                return (int)elf_version(EV_CURRENT) + !dwarf_finish + (int)ZSTD_versionNumber() + !zlibVersion() +
+                       (int)lzma_version_number() + (int)LZ4F_getVersion();
             }" PYSTANDER_CAN_LINK_STATICALLY)
         unset(CMAKE_REQUIRED_FLAGS)
         unset(CMAKE_REQUIRED_LINK_OPTIONS)

@@ -102,30 +102,87 @@ typedef struct pst_target_options {
     size_t size;                /* sizeof(pst_target_options) */
     const char *executable;     /* of a core: its executable, where the core's own path does not serve */
     const char *sysroot;        /* of a core: where its files are found instead of / */
-    const char *debug_dir;      /* where separate debug information is, beside /usr/lib/debug */
+    const char *debug_dir;      /* where separate debug information is, and a core's files, beside /usr/lib/debug */
     const char *layout_file;    /* a layout file that settles the layout */
     const char *assume_version; /* "3.14": take this version's table whatever the target says */
     bool no_pause;              /* never attach: read a live target while it runs */
     unsigned pause_timeout_ms;  /* how long to wait for a thread to stop; 0: 1000 */
+    /* Of a core that must be decompressed or read from a pipe: called again and again while it is opened, with the
+     * bytes of input that are done and those that there are (0: not known). */
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    void *progress_context;
 } pst_target_options;
 
 /* `options` may be NULL. On success *target is the caller's to close. */
 PST_API PST_MUST_USE pst_error *pst_target_open_process(pid_t pid, const pst_target_options *options,
                                                         pst_target **target);
+/* The core may be compressed with gzip, zstd, xz or lz4, and be a FIFO; "-" is standard input. It then goes into an
+ * unlinked temporary file in $TMPDIR, /var/tmp or /tmp, for as long as the target is open. */
 PST_API PST_MUST_USE pst_error *pst_target_open_core(const char *path, const pst_target_options *options,
                                                      pst_target **target);
 PST_API void pst_target_close(pst_target *target);
 
+/*
+ * A process that crashed, from the program that core_pattern names (core(5)), which the kernel feeds the core through a
+ * pipe: its kind is PST_TARGET_CORE, but its memory and files are read from the process itself, which the kernel holds.
+ *
+ * Reads the core's head from the pipe `fd`, without which nothing of this works; the rest must stay there, for the
+ * process goes once the pipe is read to its end. *head is the caller's to free(), after an error too: it is what was
+ * read.
+ */
+PST_API PST_MUST_USE pst_error *pst_crash_read_head(int fd, uint8_t **head, size_t *head_size);
+/* `pid` as the initial PID namespace has it (%P). If the process is gone, the target has only what the head says, and
+ * its errors say so. */
+PST_API PST_MUST_USE pst_error *pst_target_open_crash(pid_t pid, const uint8_t *head, size_t head_size,
+                                                      const pst_target_options *options, pst_target **target);
+/* The process is still there: all that was read of it was its own. */
+PST_API bool pst_crash_is_held(const pst_target *target);
+
 typedef enum pst_target_kind { PST_TARGET_PROCESS, PST_TARGET_CORE } pst_target_kind;
 
-/* Why a core was written. name is NULL when `number` is not a signal of this architecture. */
+/* Why a core was written. Strings are NULL where nothing is known, and borrowed until the target is closed. */
 typedef struct pst_signal {
     int number;
-    const char *name;
-    int code;            /* si_code */
+    const char *name;          /* "SIGSEGV" */
+    bool has_code;             /* the core says more than the number; if not, neither does what follows, but for tid */
+    int code;                  /* si_code */
+    const char *code_name;     /* "SEGV_MAPERR" */
+    const char *description;   /* of the code: "address not mapped" */
     bool has_address;
-    pst_addr address;    /* si_addr of a fault */
+    pst_addr address;          /* si_addr of a fault */
+    const char *place;         /* what is there: "in /usr/lib/libfoo.so, mapped read-only" */
+    bool has_sender;           /* a process sent it: si_pid, si_uid */
+    pid_t sender_pid;          /* 0: one outside of the target's PID namespace */
+    uid_t sender_uid;
+    bool has_syscall;          /* of SIGSYS: */
+    int syscall;               /* the number of the system call … */
+    uint32_t syscall_arch;     /* … in this architecture (AUDIT_ARCH_…) */
+    bool has_instruction;      /* of a fault, if the instruction is in a mapped file: */
+    pst_addr instruction;
+    /* "/usr/lib/libfoo.so+0x1234", counted from the first byte of the file as it is mapped */
+    const char *instruction_place;
+    pid_t tid;                 /* of the thread that took it; 0: not known */
 } pst_signal;
+
+/* What wrote a core. */
+typedef enum pst_writer {
+    PST_WRITER_UNKNOWN,
+    PST_WRITER_KERNEL,
+    PST_WRITER_DEBUGGER,  /* gdb's gcore, or what writes cores as it does: the process was alive */
+    PST_WRITER_PYSTANDER, /* pst_core_write(), of a live process */
+} pst_writer;
+
+typedef struct pst_process_details {
+    pid_t parent;              /* 0: not known */
+    bool has_user;
+    uid_t uid;                 /* real ones; in a core, as the process's own user namespace numbers them */
+    gid_t gid;
+    bool has_start;            /* a live process */
+    int64_t start;             /* when it started, in seconds since 1970, UTC */
+    bool has_written;          /* a core that is a file */
+    int64_t written;           /* when that was last written to, likewise: a core does not say when the process died */
+    pst_writer writer;         /* of a core */
+} pst_process_details;
 
 PST_API pst_target_kind pst_target_get_kind(const pst_target *target);
 PST_API pid_t pst_target_get_pid(const pst_target *target);              /* 0: not known */
@@ -136,6 +193,8 @@ PST_API const char *pst_target_get_arch(const pst_target *target);       /* "x86
 PST_API pst_text pst_target_get_argument(const pst_target *target, size_t index);
 /* false: it did not die of a signal (a live process, a gcore). */
 PST_API bool pst_target_get_signal(const pst_target *target, pst_signal *signal);
+/* Of a live process, asks the system on its first call. */
+PST_API void pst_target_get_process_details(pst_target *target, pst_process_details *details);
 /* What was noticed about the target itself (a truncated core, a file that does not match …). */
 PST_API const pst_error *pst_target_get_errors(const pst_target *target);
 
@@ -449,6 +508,37 @@ PST_API PST_MUST_USE pst_error *pst_export_next(pst_export *exported, const pst_
 PST_API const pst_error *pst_export_get_errors(const pst_export *exported);
 PST_API uint64_t pst_export_get_scanned_size(const pst_export *exported);
 PST_API void pst_export_close(pst_export *exported);
+
+/* ---- small cores ------------------------------------------------------------------------------------ */
+
+/* What a core of a target needs to have so that every command gives on it what it gives on the target itself: the
+ * notes, the mapped files' names, and just the pages of memory that are read for stacks, hooks and code objects, and
+ * those that frames' variables lead to. No file of the target's is needed for it later. */
+typedef struct pst_core pst_core;
+
+typedef struct pst_core_options {
+    size_t size;           /* sizeof(pst_core_options) */
+    bool all_code;         /* every code object, as PST_CODE_ALL; else those that run */
+    uint64_t heap_size;    /* bytes to keep of what variables lead to, the nearest first; 0: PST_CORE_HEAP_SIZE */
+    bool with_heap_size;   /* heap_size is meant, 0 too */
+} pst_core_options;
+
+#define PST_CORE_HEAP_SIZE (256 * 1024)
+
+/* Takes a snapshot (with_hooks) and the pages. A live target is stopped as by pst_snapshot_take(), while its stacks and
+ * what variables lead to are copied; code objects are read as it runs on. The target must outlive it. */
+PST_API PST_MUST_USE pst_error *pst_core_take(pst_target *target, const pst_core_options *options, pst_core **core);
+/* The snapshot, borrowed: for a report of the same moment. */
+PST_API const pst_snapshot *pst_core_get_snapshot(const pst_core *core);
+/* What the core will lack that the target has. */
+PST_API const pst_error *pst_core_get_errors(const pst_core *core);
+/* Bytes of the target's memory that are kept. */
+PST_API uint64_t pst_core_get_kept_size(const pst_core *core);
+/* What variables lead to was cut at heap_size. */
+PST_API bool pst_core_is_heap_cut(const pst_core *core);
+/* Writes it to `fd`, which may be a pipe; *size bytes. Once. */
+PST_API PST_MUST_USE pst_error *pst_core_write(pst_core *core, int fd, uint64_t *size);
+PST_API void pst_core_free(pst_core *core);
 
 /* ---- files of the target --------------------------------------------------------------------------- */
 

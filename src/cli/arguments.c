@@ -126,8 +126,6 @@ static void parse(int argc, char **argv, struct invocation *invocation)
 static void take_operand_as_target(struct invocation *invocation, const char *operand)
 {
     invocation->has_target = true;
-    if (!strcmp(operand, "-"))
-        usage_failure("a core on standard input is not in this version; save it to a file first");
     if (!is_number(operand)) {
         if (!*operand)
             usage_failure("the target is empty");

@@ -58,7 +58,7 @@ struct invocation {
 };
 
 extern const struct command stack_command, code_command, export_command, info_command, snapshot_command,
-    layout_command, tasks_command;
+    layout_command, tasks_command, handle_command;
 
 /* All of them; ends with NULL. */
 extern const struct command *const commands[];

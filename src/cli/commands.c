@@ -3,10 +3,6 @@
 #include <string.h>
 
 /* The commands that scripts may count on but that this version does not have. */
-const struct command snapshot_command = {
-    .name = "snapshot",
-    .summary = "a small core with just the memory that these commands need",
-};
 const struct command tasks_command = {
     .name = "tasks",
     .summary = "asyncio tasks as a tree",
@@ -14,7 +10,7 @@ const struct command tasks_command = {
 
 const struct command *const commands[] = {
     &stack_command,  &code_command,   &export_command, &info_command,
-    &snapshot_command, &layout_command, &tasks_command,  NULL,
+    &snapshot_command, &layout_command, &tasks_command,  &handle_command, NULL,
 };
 
 const struct command *command_find(const char *name)

@@ -18,8 +18,9 @@ static void print_overview(FILE *stream)
     fputs("Usage: pystander [GLOBAL] COMMAND [OPTIONS] TARGET [EXE]\n"
           "       pystander TARGET          the same as: pystander stack TARGET\n"
           "\n"
-          "Looks into a CPython process, or its core file, from outside. TARGET is a process id or the path\n"
-          "of a core file. Nothing in the target is ever run, written or changed.\n"
+          "Looks into a CPython process, or its core file, from outside. TARGET is a process id, the path of a\n"
+          "core file (plain, or compressed with gzip, zstd, xz or lz4), or - for a core on standard input.\n"
+          "Nothing in the target is ever run, written or changed.\n"
           "\n"
           "Commands ('pystander COMMAND --help' says more):\n",
           stream);

@@ -17,7 +17,7 @@ static const struct argp_option global_options[] = {
     {"color", OPTION_COLOR, "WHEN", 0,
      "colours: auto (the default: on a terminal, unless NO_COLOR is set or TERM is dumb), always, never", 0},
     {"verbose", 'v', NULL, 0, "show more: addresses, columns, where the layout came from", 0},
-    {"quiet", 'q', NULL, 0, "no summary of errors on standard error", 0},
+    {"quiet", 'q', NULL, 0, "no summary of errors and no line of progress on standard error", 0},
 
     {NULL, 0, NULL, 0, "The target:", 11},
     {"pid", OPTION_PID, "N", 0, "the target is process N", 0},

@@ -89,15 +89,18 @@ static bool open_file(struct output *output)
     return output->fd >= 0;
 }
 
+bool output_open(struct output *output)
+{
+    if (output->fd < 0 && !output->error && !open_file(output))
+        output->error = errno;
+    return !output->error;
+}
+
 bool output_write(void *context, const char *data, size_t size)
 {
     struct output *output = context;
-    if (output->error)
+    if (!output_open(output))
         return false;
-    if (output->fd < 0 && !open_file(output)) {
-        output->error = errno;
-        return false;
-    }
     while (size) {
         ssize_t written = write(output->fd, data, size);
         if (written < 0 && errno == EINTR)

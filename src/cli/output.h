@@ -19,6 +19,9 @@ struct output {
 /* Looks whether `path` (NULL: standard output) could be written; opens nothing yet. false: it said why. */
 bool output_prepare(struct output *output, const char *path);
 
+/* Opens it, for whoever writes to output->fd without output_write(). false: output->error says why not. */
+bool output_open(struct output *output);
+
 /* For struct report_sink. */
 bool output_write(void *output, const char *data, size_t size);
 

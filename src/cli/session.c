@@ -1,6 +1,7 @@
 #include "cli/session.h"
 
 #include "cli/message.h"
+#include "cli/progress.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -64,12 +65,21 @@ static char *make_hint(const struct invocation *invocation, pst_error_code code)
     return hint;
 }
 
+/* Why nothing was found may well be what the target lacks: a truncated core, a file of another build. */
+static void print_target_errors(const struct session *session)
+{
+    const pst_error *error = session->report.target ? pst_target_get_errors(session->report.target) : NULL;
+    for (; error; error = pst_error_get_next(error))
+        message_error(error, NULL);
+}
+
 int session_fail(struct session *session, pst_error *error)
 {
     pst_error_code code = pst_error_get_code(error);
     char *added_hint = make_hint(session->invocation, code);
     const char *own_hint = pst_error_get_hint(error);
     message_error(error, added_hint);
+    print_target_errors(session);
     print_problem(session, &(struct report_problem){
                                .code = code,
                                .address = pst_error_get_address(error),
@@ -112,7 +122,13 @@ static pst_error *open_target(struct session *session)
     const struct invocation *invocation = session->invocation;
     if (invocation->kind == PST_TARGET_PROCESS)
         return pst_target_open_process(invocation->pid, &invocation->target_options, &session->report.target);
-    return pst_target_open_core(invocation->core_path, &invocation->target_options, &session->report.target);
+    pst_target_options options = invocation->target_options;
+    struct progress progress = {0};
+    if (!invocation->quiet)
+        progress_begin(&progress, invocation->core_path, &options);
+    pst_error *error = pst_target_open_core(invocation->core_path, &options, &session->report.target);
+    progress_end(&progress);
+    return error;
 }
 
 bool session_begin(struct session *session, const struct invocation *invocation, int *code)

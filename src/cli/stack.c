@@ -144,9 +144,9 @@ const struct command stack_command = {
         "Shows what every Python thread of a process, or of the core file of one, is doing: its stack, the\n"
         "most recent call last, as in Python's own tracebacks.\n"
         "\n"
-        "TARGET is a process id or the path of a core file; EXE is a core's executable, where it can't be\n"
-        "found from the core itself. A process is stopped for well under a millisecond, while its memory is\n"
-        "read; nothing in it is ever run, written or changed.\n",
+        "TARGET is a process id, the path of a core file, or - for a core on standard input; EXE is a core's\n"
+        "executable, where it can't be found from the core itself. A process is stopped for well under a\n"
+        "millisecond, while its memory is read; nothing in it is ever run, written or changed.\n",
     .options = stack_options,
     .parse = parse_stack,
     .own_size = sizeof(struct stack_own),

@@ -265,6 +265,9 @@ const char *symbolize(struct pst_target *target, pst_addr address)
     const struct segment *first = find_first(target, segment);
     struct text text = {0};
     describe_symbol(get_image(target, first), segment, address, &text);
+    const char *noted = text.size ? NULL : target_find_noted_name(target, address);
+    if (noted)
+        text_add_string(&text, noted);
     if (!text.size)
         describe_place(first, address, &text);
     text_add_char(&text, '\0');
@@ -275,4 +278,14 @@ const char *symbolize(struct pst_target *target, pst_addr address)
         cache->result_count++;
     }
     return copy;
+}
+
+size_t symbolize_list(const struct pst_target *target, struct target_symbol *symbols, size_t limit)
+{
+    const struct symbol_cache *cache = target->symbols;
+    size_t count = 0;
+    for (size_t i = 0; cache && i < cache->capacity && count < limit; i++)
+        if (cache->results[i].text)
+            symbols[count++] = (struct target_symbol){cache->results[i].address, cache->results[i].text};
+    return count;
 }

@@ -23,4 +23,7 @@ enum {
  * Borrowed until the target is closed. */
 const char *symbolize(struct pst_target *target, pst_addr address);
 
+/* What was answered so far, at most `limit`: how many. */
+size_t symbolize_list(const struct pst_target *target, struct target_symbol *symbols, size_t limit);
+
 #endif

@@ -201,7 +201,54 @@ static bool search_dynamic(struct pst_target *target, const struct candidates *c
     return false;
 }
 
-/* ---- 2. what the file says ---------------------------------------------------------------------------- */
+/* ---- 2. what the notes of a small core say ---------------------------------------------------------------- */
+
+/* Under these names: where the image begins, and what was found there by whatever way. */
+static const char noted_image[] = "[image]", noted_runtime[] = "[runtime]", noted_interp_head[] = "[interp_head]",
+                  noted_tstate_current[] = "[tstate_current]";
+
+static bool open_noted_image(struct pst_target *target, const struct candidates *candidates, struct location *location)
+{
+    pst_addr start = target_find_noted_symbol(target, noted_image);
+    for (size_t i = 0; start && i < candidates->count; i++)
+        if (candidates->segments[i]->start == start)
+            return open_candidate_with_data(target, candidates->segments[i], location);
+    return false;
+}
+
+static bool search_notes(struct pst_target *target, const struct candidates *candidates, struct location *location)
+{
+    if (!open_noted_image(target, candidates, location))
+        return false;
+    for (size_t i = 0; i < SYMBOL_COUNT; i++)
+        location->file_symbols[i] = target_find_noted_symbol(target, symbol_names[i]);
+    location->runtime = target_find_noted_symbol(target, noted_runtime);
+    location->tstate_current = target_find_noted_symbol(target, noted_tstate_current);
+    location->interp_head = target_find_noted_symbol(target, noted_interp_head);
+    return is_found(location);
+}
+
+static size_t add_noted(struct target_symbol *symbols, size_t count, const char *name, pst_addr address)
+{
+    if (address)
+        symbols[count++] = (struct target_symbol){address, name};
+    return count;
+}
+
+size_t location_list_symbols(const struct location *location, struct target_symbol *symbols)
+{
+    size_t count = add_noted(symbols, 0, noted_interp_head, location->interp_head);
+    if (location->exports)
+        return count;
+    count = add_noted(symbols, count, noted_image, location->image.start);
+    count = add_noted(symbols, count, noted_runtime, location->runtime);
+    count = add_noted(symbols, count, noted_tstate_current, location->tstate_current);
+    for (size_t i = 0; i < SYMBOL_COUNT; i++)
+        count = add_noted(symbols, count, symbol_names[i], location->file_symbols[i]);
+    return count;
+}
+
+/* ---- 3. what the file says ---------------------------------------------------------------------------- */
 
 /* Fills location->file_symbols; *section is the address of .PyRuntime. What is not there is 0. */
 static pst_error *read_file(struct pst_target *target, struct location *location, pst_addr *section)
@@ -244,7 +291,7 @@ static bool search_files(struct pst_target *target, const struct candidates *can
     return false;
 }
 
-/* ---- 3. what the data look like ------------------------------------------------------------------------- */
+/* ---- 4. what the data look like ------------------------------------------------------------------------- */
 
 static bool search_data(struct pst_target *target, const struct candidates *candidates, struct location *location)
 {
@@ -291,6 +338,8 @@ pst_error *location_find_symbol(struct pst_target *target, const struct location
 static void find_interp_head(struct pst_target *target, struct location *location)
 {
     pst_addr section;
+    if (location->tstate_current && !location->interp_head)
+        location->interp_head = target_find_noted_symbol(target, noted_interp_head);
     if (!location->tstate_current || location->interp_head)
         return;
     pst_error_free(read_file(target, location, &section));
@@ -329,6 +378,7 @@ pst_error *locate_interpreter(struct pst_target *target, struct location *locati
     *location = (struct location){0};
     target->is_searching = true;
     bool found = search_dynamic(target, &candidates, location, &first) ||
+                 search_notes(target, &candidates, location) ||
                  search_files(target, &candidates, location, &first) ||
                  search_data(target, &candidates, location);
     target->is_searching = false;

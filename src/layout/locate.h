@@ -5,8 +5,9 @@
  * The ways, in this order:
  *   1. the dynamic symbols of the executable, of images named libpython*, of all the others (a renamed or
  *      embedded interpreter), read from the target's memory;
- *   2. .symtab and the .PyRuntime section (3.10+) of these images' files, for a program that exports nothing;
- *   3. what the writable data of these images look like, for one that was stripped of all that: see
+ *   2. what the notes of a small core say, where the target that it was made of had none of these;
+ *   3. .symtab and the .PyRuntime section (3.10+) of these images' files, for a program that exports nothing;
+ *   4. what the writable data of these images look like, for one that was stripped of all that: see
  *      layout/suspect.h. But for 3.13+, whose _PyRuntime has a cookie, it takes the decoders to tell whether
  *      a suspect is one: see python/interpreter_search.c.
  */
@@ -18,10 +19,11 @@
 #include "target/target.h"
 
 enum {
-    LOCATE_MIN_IMAGE = 1 << 20, /* bytes that an image takes in memory to be worth ways 2 and 3: the smallest
+    LOCATE_MIN_IMAGE = 1 << 20, /* bytes that an image takes in memory to be worth ways 3 and 4: the smallest
                                  * CPython has some 1.5 MB */
-    LOCATE_MAX_FILES = 64,      /* opened for way 2: each may be a large one */
+    LOCATE_MAX_FILES = 64,      /* opened for way 3: each may be a large one */
     LOCATION_MAX_SYMBOLS = 40,
+    LOCATION_MAX_NOTED = LOCATION_MAX_SYMBOLS + 4,
 };
 
 struct location {
@@ -46,6 +48,10 @@ MUST_USE pst_error *location_not_found(const struct pst_target *target);
  * file's .symtab; 0 if there is none. */
 MUST_USE pst_error *location_find_symbol(struct pst_target *target, const struct location *location,
                                          const char *name, pst_addr *address);
+
+/* What a small core has to note, so that the same is found in it without files: at most LOCATION_MAX_NOTED. The names
+ * are static. */
+size_t location_list_symbols(const struct location *location, struct target_symbol *symbols);
 
 /* Puts a suspect, of location->suspects, in the place of what was found: its image and address. */
 void location_take_suspect(struct pst_target *target, struct location *location, size_t index);

@@ -93,7 +93,9 @@ static pst_error *find_head(const struct python *python, pst_addr *head)
     *head = python->coextra_head;
     if (python->has_searched_coextra)
         return NULL;
-    TRY(find_head_in_file(python, head));
+    *head = target_find_noted_symbol(python->target, "coextra_head");
+    if (!*head)
+        TRY(find_head_in_file(python, head));
     if (!*head)
         TRY(find_head_in_data(python, head));
     memo->coextra_head = *head;

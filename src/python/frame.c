@@ -4,6 +4,7 @@
  */
 #include "python/code_object.h"
 #include "python/object.h"
+#include "python/reach.h"
 #include "python/walk.h"
 
 #include <limits.h>
@@ -194,6 +195,8 @@ static pst_error *walk_frame(struct walk *walk, const struct frame_form *form, s
         return error_no_memory();
     size_t number = thread->frame_count - 1;
     frame->error = error_in(form->read(walk, address, frame), "frame %zu", number);
+    if (walk->reach && frame->code)
+        reach_add_frame(walk->reach, walk->python, address, frame->code->address);
     walk->error_count += frame->error != NULL;
     if (number == 0 && !frame->error && is_incomplete(frame, owner))
         thread->frame_count--;

@@ -2,6 +2,7 @@
 #include "python/dict.h"
 #include "python/hooks.h"
 #include "python/object.h"
+#include "python/reach.h"
 #include "python/walk.h"
 
 /* ---- the GIL ---------------------------------------------------------------------------------------- */
@@ -142,4 +143,8 @@ void interpreters_walk(struct walk *walk)
     error_list_add(&snapshot->errors, error_in(read_interpreters(walk), "interpreters"));
     for (size_t i = 0; i < snapshot->interpreter_count; i++)
         threads_walk(walk, &snapshot->interpreters[i]);
+    if (!walk->reach)
+        return;
+    codes_read_whole(walk);
+    reach_follow(walk->reach, walk->python);
 }

@@ -2,6 +2,7 @@
 
 #include "python/hooks.h"
 #include "python/python.h"
+#include "python/reach.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -22,6 +23,13 @@ static void clear(struct pst_snapshot *snapshot)
     error_list_free(&snapshot->errors);
     arena_free(&snapshot->arena);
     *snapshot = (struct pst_snapshot){0};
+}
+
+static void clear_walk(struct walk *walk)
+{
+    clear(walk->snapshot);
+    if (walk->reach)
+        reach_clear(walk->reach);
 }
 
 static bool makes_no_sense(const pst_error *error)
@@ -59,7 +67,7 @@ static pst_error *walk_stopped(struct walk *walk, struct pst_target *target)
     memory_begin(target->memory);
     walk->is_rehearsal = true;
     interpreters_walk(walk);
-    clear(walk->snapshot);
+    clear_walk(walk);
     walk->is_rehearsal = false;
 
     uint64_t longest_pause = 0;
@@ -67,12 +75,14 @@ static pst_error *walk_stopped(struct walk *walk, struct pst_target *target)
         TRY(target->operations->pause(target));
         memory_refresh(target->memory);
         interpreters_walk(walk);
+        if (walk->reach && target->operations->read_registers)
+            target->operations->read_registers(target);
         target->operations->resume(target);
         longest_pause = target->pause_ns > longest_pause ? target->pause_ns : longest_pause;
         if (attempt == MAX_ATTEMPTS || target->pause_ns > MAX_RETRIED_NS || target->errors.first ||
             !is_torn(walk->snapshot))
             break;
-        clear(walk->snapshot);
+        clear_walk(walk);
         nanosleep(&(struct timespec){.tv_nsec = attempt * RESPITE_NS}, NULL);
     }
     walk->snapshot->pause_ns = longest_pause;
@@ -122,7 +132,8 @@ static void describe_python(struct pst_snapshot *snapshot, const struct python *
          ? options->field                                                                                      \
          : 0)
 
-pst_error *pst_snapshot_take(pst_target *target, const pst_snapshot_options *options, pst_snapshot **result)
+pst_error *snapshot_take(struct pst_target *target, const pst_snapshot_options *options, struct reach *reach,
+                         pst_snapshot **result)
 {
     struct python *python;
     *result = NULL;
@@ -137,6 +148,7 @@ pst_error *pst_snapshot_take(pst_target *target, const pst_snapshot_options *opt
         .tids = WISH(tids),
         .tid_count = WISH(tid_count),
         .with_hooks = WISH(with_hooks),
+        .reach = reach,
     };
     pst_error *error = fill(&walk, target);
     walk_free(&walk);
@@ -148,6 +160,11 @@ pst_error *pst_snapshot_take(pst_target *target, const pst_snapshot_options *opt
     describe_python(snapshot, python);
     *result = snapshot;
     return NULL;
+}
+
+pst_error *pst_snapshot_take(pst_target *target, const pst_snapshot_options *options, pst_snapshot **result)
+{
+    return snapshot_take(target, options, NULL, result);
 }
 
 void pst_snapshot_free(pst_snapshot *snapshot)

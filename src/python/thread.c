@@ -4,6 +4,7 @@
 #include "python/walk.h"
 
 #include "python/hooks.h"
+#include "python/reach.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -148,6 +149,8 @@ static pst_error *walk_thread(struct walk *walk, const struct pst_interpreter *i
     /* Which thread it is may show only later: match_exited_main(). */
     if (!thread->tid || is_wanted(walk, thread->tid))
         frames_walk(walk, thread);
+    if (walk->reach)
+        reach_add_thread(walk->reach, walk->python, address);
     if (walk->with_hooks)
         thread_hooks_walk(walk, thread);
     return NULL;

@@ -98,6 +98,8 @@ struct walk {
     const pid_t *tids;
     size_t tid_count;
     bool with_hooks;
+    struct reach *reach;          /* what the frames' variables lead to is touched, too, and the threads' registers are
+                                   * read; NULL: nobody wants it */
     bool is_rehearsal;            /* the pages are not at hand yet: worth fetching many at once */
     /* Where threading._active of each interpreter is: looked up once, before the target is stopped. */
     struct active_threads *active;
@@ -119,6 +121,13 @@ void walk_free(struct walk *walk);
 /* What a thread owns. */
 void thread_clear(struct pst_thread *thread);
 
+/* ---- snapshot.c ------------------------------------------------------------------------------------ */
+
+/* pst_snapshot_take(), for whoever keeps the memory that was read. The pages that the walk touched are those of the
+ * newest memory_begin(). */
+MUST_USE pst_error *snapshot_take(struct pst_target *target, const pst_snapshot_options *options, struct reach *reach,
+                                  pst_snapshot **snapshot);
+
 /* ---- position.c ------------------------------------------------------------------------------------ */
 
 /* Fills in the position of every frame, from the line tables that the walk copied. */
@@ -139,6 +148,11 @@ void attributes_prefetch(const struct python *python, const pst_addr *objects, s
  * an error of the call itself means that it is no code object. */
 MUST_USE pst_error *code_get(struct walk *walk, pst_addr address, struct code **code);
 void code_table_free(struct code_table *codes);
+
+/* ---- code_whole.c ---------------------------------------------------------------------------------- */
+
+/* Touches all of the code objects that were met, for walk->reach. */
+void codes_read_whole(struct walk *walk);
 
 /* ---- frame.c --------------------------------------------------------------------------------------- */
 

@@ -130,39 +130,21 @@ static void add_command_line(struct text *text, const struct report *report, siz
     text_free(&line);
 }
 
-static void add_signal(struct text *text, const pst_target *target)
-{
-    pst_signal signal;
-    if (!pst_target_get_signal(target, &signal))
-        return;
-    text_add_string(text, "Died of ");
-    if (signal.name)
-        add_plain(text, signal.name);
-    else
-        text_add_string(text, "signal ");
-    if (!signal.name)
-        text_add_signed(text, signal.number);
-    if (signal.has_address) {
-        text_add_string(text, " at address ");
-        text_add_hex(text, signal.address);
-    }
-    text_add_string(text, " (code ");
-    text_add_signed(text, signal.code);
-    text_add_string(text, ")\n");
-}
-
 static void add_core(struct text *text, const struct report *report, const struct palette *palette)
 {
     const char *path = pst_target_get_path(report->target);
     pid_t pid = pst_target_get_pid(report->target);
     size_t line_start = text->size;
     text_add_string(text, palette->title);
-    text_add_string(text, "Core ");
-    escape_text(text, (pst_text){path ? path : "?", path ? strlen(path) : 1}, ESCAPE_NAME);
-    if (pid > 0) {
+    text_add_string(text, path ? "Core " : "Crashed process ");
+    if (path && strcmp(path, "-") == 0)
+        text_add_string(text, "(standard input)");
+    else if (path)
+        escape_text(text, (pst_text){path, strlen(path)}, ESCAPE_NAME);
+    if (path && pid > 0)
         text_add_string(text, " of process ");
+    if (pid > 0)
         text_add_signed(text, pid);
-    }
     add_command_line(text, report, line_start, palette);
     const char *executable = pst_target_get_executable(report->target);
     if (executable) {
@@ -170,7 +152,7 @@ static void add_core(struct text *text, const struct report *report, const struc
         escape_text(text, (pst_text){executable, strlen(executable)}, ESCAPE_NAME);
         text_add_char(text, '\n');
     }
-    add_signal(text, report->target);
+    add_details(text, report);
 }
 
 static void add_layout(struct text *text, const pst_snapshot *snapshot, const pst_python *python)

@@ -178,6 +178,8 @@ void report_info_text(const struct report *report, struct report_sink *sink)
         escape_text(text, (pst_text){executable, strlen(executable)}, ESCAPE_NAME);
         text_add_char(text, '\n');
     }
+    if (report->target && pst_target_get_kind(report->target) == PST_TARGET_PROCESS)
+        add_details(text, &head);
     if (!snapshot)
         return;
     size_t count = pst_snapshot_get_interpreter_count(snapshot);

@@ -60,6 +60,14 @@ struct report_export {
     const pst_error *failure;         /* what ended it, if anything did */
 };
 
+/* What `snapshot` wrote. */
+struct report_small_core {
+    const pst_core *core;
+    const char *path;       /* NULL: standard output */
+    uint64_t size;          /* bytes of the file; 0: it was not written */
+    uint64_t origin_size;   /* of the core that it was made of; 0: of a process */
+};
+
 struct report {
     pst_target *target;             /* NULL: it could not be opened */
     const pst_snapshot *snapshot;   /* NULL: it could not be taken */
@@ -72,7 +80,9 @@ struct report {
 
     struct report_code *code;   /* of `code` alone, while there is a target */
     struct report_export *export; /* of `export` alone, likewise */
+    const struct report_small_core *small_core; /* of `snapshot` alone, likewise */
     bool with_source;
+    bool with_details; /* JSON: of a live process too its user, parent and start, which are asked for one by one */
     bool adaptive;   /* code: as it is being executed */
     /* Text alone. */
     bool verbose;
@@ -92,6 +102,9 @@ void report_code_text(const struct report *report, struct report_sink *sink);
 
 void report_export_json(const struct report *report, struct report_sink *sink);
 void report_export_text(const struct report *report, struct report_sink *sink);
+
+void report_snapshot_json(const struct report *report, struct report_sink *sink);
+void report_snapshot_text(const struct report *report, struct report_sink *sink);
 
 /* What is disassembled of a code object, which was searched for with_instructions. */
 struct dis_part {

@@ -1,6 +1,7 @@
 /* The JSON of `pystander stack`; docs/json.md is its reference. */
 #include "report/json_parts.h"
 
+#include "report/calendar.h"
 #include "report/source.h"
 
 #include <string.h>
@@ -79,6 +80,14 @@ static void add_arguments(struct text *text, const pst_target *target)
     text_add_char(text, ']');
 }
 
+static void add_number(struct text *text, bool is_known, int64_t number)
+{
+    if (is_known)
+        text_add_signed(text, number);
+    else
+        add_literal(text, "null");
+}
+
 static void add_signal(struct text *text, const pst_target *target)
 {
     pst_signal signal;
@@ -91,13 +100,64 @@ static void add_signal(struct text *text, const pst_target *target)
     add_literal(text, ", \"name\": ");
     escape_json_string(text, signal.name);
     add_literal(text, ", \"code\": ");
-    text_add_signed(text, signal.code);
+    add_number(text, signal.has_code, signal.code);
     add_literal(text, ", \"address\": ");
     if (signal.has_address)
         add_address(text, signal.address);
     else
         add_literal(text, "null");
+    add_literal(text, ", \"code_name\": ");
+    escape_json_string(text, signal.code_name);
+    add_literal(text, ", \"description\": ");
+    escape_json_string(text, signal.description);
+    add_literal(text, ", \"place\": ");
+    escape_json_string(text, signal.place);
+    add_literal(text, ", \"instruction\": ");
+    add_address_or_null(text, signal.has_instruction ? signal.instruction : 0);
+    add_literal(text, ", \"instruction_place\": ");
+    escape_json_string(text, signal.instruction_place);
+    add_literal(text, ", \"sender_pid\": ");
+    add_id(text, signal.has_sender ? signal.sender_pid : 0);
+    add_literal(text, ", \"sender_uid\": ");
+    add_number(text, signal.has_sender, signal.sender_uid);
+    add_literal(text, ", \"syscall\": ");
+    add_number(text, signal.has_syscall, signal.syscall);
+    add_literal(text, ", \"syscall_arch\": ");
+    add_number(text, signal.has_syscall, signal.syscall_arch);
+    add_literal(text, ", \"tid\": ");
+    add_id(text, signal.tid);
     text_add_char(text, '}');
+}
+
+static void add_time(struct text *text, bool is_known, int64_t seconds)
+{
+    if (!is_known || !calendar_has(seconds)) {
+        add_literal(text, "null");
+        return;
+    }
+    text_add_char(text, '"');
+    calendar_add(text, seconds, "T", "Z");
+    text_add_char(text, '"');
+}
+
+static void add_details(struct text *text, const struct report *report)
+{
+    static const char *const writers[] = {NULL, "kernel", "gdb", "pystander"};
+    pst_process_details details = {0};
+    if (report->target && (pst_target_get_kind(report->target) == PST_TARGET_CORE || report->with_details))
+        pst_target_get_process_details(report->target, &details);
+    add_literal(text, ", \"uid\": ");
+    add_number(text, details.has_user, details.uid);
+    add_literal(text, ", \"gid\": ");
+    add_number(text, details.has_user, details.gid);
+    add_literal(text, ", \"ppid\": ");
+    add_id(text, details.parent);
+    add_literal(text, ", \"started\": ");
+    add_time(text, details.has_start, details.start);
+    add_literal(text, ", \"written\": ");
+    add_time(text, details.has_written, details.written);
+    add_literal(text, ", \"writer\": ");
+    escape_json_string(text, writers[details.writer]);
 }
 
 static void add_target(struct text *text, const struct report *report)
@@ -119,6 +179,7 @@ static void add_target(struct text *text, const struct report *report)
     escape_json_string(text, target ? pst_target_get_arch(target) : NULL);
     add_literal(text, ", \"signal\": ");
     add_signal(text, target);
+    add_details(text, report);
     text_add_char(text, '}');
 }
 

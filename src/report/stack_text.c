@@ -244,7 +244,13 @@ static void add_thread(struct printer *printer, const pst_thread *thread)
     if (pst_thread_get_frame_count(thread))
         add_frames(printer, thread);
     else if (!pst_thread_get_errors(thread))
-        text_add_string(printer->text, "  no Python frames\n");
+        text_add_string(printer->text, pst_thread_has_python(thread) ? "  no Python frames\n" : "  no Python\n");
+}
+
+/* Threads that run no Python stand together at the end, but for the one that a core is about. */
+static bool is_other(const struct printer *printer, const pst_thread *thread)
+{
+    return !pst_thread_has_python(thread) && !thread_was_struck(&printer->naming, thread);
 }
 
 static void add_short_thread(struct printer *printer, const pst_thread *thread, bool is_first)
@@ -269,7 +275,7 @@ static void add_others_summary(struct printer *printer, size_t thread_count, siz
     text_add_string(text, other_count == 1 ? " thread runs no Python:" : " threads run no Python:");
     for (size_t i = 0; i < thread_count && shown < OTHERS_SHOWN_COUNT; i++) {
         const pst_thread *thread = pst_snapshot_get_thread(printer->report->snapshot, i);
-        if (!pst_thread_has_python(thread))
+        if (is_other(printer, thread))
             add_short_thread(printer, thread, shown++ == 0);
     }
     text_add_string(text, other_count > shown ? " …\n" : "\n");
@@ -284,7 +290,7 @@ static void add_other_threads(struct printer *printer, size_t thread_count, size
         add_others_summary(printer, thread_count, other_count);
     for (size_t i = 0; i < thread_count && report_checkpoint(printer->sink); i++) {
         const pst_thread *thread = pst_snapshot_get_thread(printer->report->snapshot, i);
-        if (pst_thread_has_python(thread) || (!verbose && !pst_thread_get_errors(thread)))
+        if (!is_other(printer, thread) || (!verbose && !pst_thread_get_errors(thread)))
             continue;
         add_thread_title(printer->text, &printer->naming, thread);
         text_add_string(printer->text, ": no Python\n");
@@ -310,10 +316,10 @@ static void add_threads(struct printer *printer)
     size_t count = pst_snapshot_get_thread_count(snapshot), other_count = 0;
     for (size_t i = 0; i < count && report_checkpoint(printer->sink); i++) {
         const pst_thread *thread = pst_snapshot_get_thread(snapshot, i);
-        if (pst_thread_has_python(thread))
-            add_thread(printer, thread);
-        else
+        if (is_other(printer, thread))
             other_count++;
+        else
+            add_thread(printer, thread);
     }
     if (other_count)
         add_other_threads(printer, count, other_count);

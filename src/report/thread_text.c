@@ -73,9 +73,18 @@ static void add_attribute(struct text *text, const char *attribute, bool *is_fir
     text_add_string(text, attribute);
 }
 
+bool thread_was_struck(const struct thread_naming *naming, const pst_thread *thread)
+{
+    return naming->has_signal && naming->signal.tid > 0 && pst_thread_get_tid(thread) == naming->signal.tid;
+}
+
 static void add_attributes(struct text *text, const struct thread_naming *naming, const pst_thread *thread)
 {
     bool is_first = true;
+    if (thread_was_struck(naming, thread)) {
+        add_attribute(text, naming->what_it_did, &is_first);
+        add_signal_name(text, &naming->signal);
+    }
     if (pst_thread_is_main(thread))
         add_attribute(text, "main", &is_first);
     if (naming->many_interpreters && pst_thread_has_python(thread)) {
@@ -107,6 +116,11 @@ struct thread_naming thread_naming_of(const struct report *report)
         .report = report,
         .many_interpreters = pst_snapshot_get_interpreter_count(snapshot) > 1,
     };
+    pst_process_details details = {.writer = PST_WRITER_UNKNOWN};
+    naming.has_signal = pst_target_get_signal(report->target, &naming.signal);
+    if (naming.has_signal)
+        pst_target_get_process_details(report->target, &details);
+    naming.what_it_did = details.writer == PST_WRITER_DEBUGGER ? "stopped by " : "died of ";
     size_t count = pst_snapshot_get_thread_count(snapshot);
     for (size_t i = 0; i < count; i++) {
         const pst_thread *thread = pst_snapshot_get_thread(snapshot, i);

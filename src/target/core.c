@@ -1,7 +1,8 @@
 /* Opening a core: its headers and notes, and what is said of a file that is none. */
-#include "target/core.h"
+#include "target/core_spool.h"
 
 #include "base/bytes.h"
+#include "target/decompress.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,30 +12,51 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static bool is_standard_input(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
 /* ---- what is no core ------------------------------------------------------------------------------- */
 
 static const struct {
     const char *magic;
     size_t size;
     const char *name, *program;
-} compressions[] = {
-    { "\x1f\x8b", 2, "gzip", "gzip" },
-    { "\x28\xb5\x2f\xfd", 4, "zstd", "zstd" },
-    { "\xfd" "7zXZ", 5, "xz", "xz" },
-    { "\x04\x22\x4d\x18", 4, "lz4", "lz4" },
+} other_compressions[] = {
     { "BZh", 3, "bzip2", "bzip2" },
+    { "\x02\x21\x4c\x18", 4, "lz4's legacy format", "lz4" },
 };
 
-static pst_error *explain_no_elf(const char *path, const uint8_t *bytes, size_t size)
+/* Of what came out of a compressed file. */
+static pst_error *explain_no_elf_within(const char *path, const char *compression, const uint8_t *bytes, size_t size)
 {
     if (size == 0)
+        return error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), and nothing is in it", path, compression);
+    if (decompress_recognizes(bytes, size))
+        return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed twice: what is in it (%s) is compressed "
+                                    "again", path, compression),
+                          "decompress it once: %s -dc", compression);
+    return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), but what is in it is no ELF core file",
+                                path, compression),
+                      "give a core as the kernel or gdb's gcore writes it");
+}
+
+static pst_error *explain_no_elf(const struct core *core, const char *path, const uint8_t *bytes, size_t size)
+{
+    if (core->compression)
+        return explain_no_elf_within(path, core->compression, bytes, size);
+    if (size == 0)
         return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is empty", path),
-                          "no core was written to it: see ulimit -c and the free disk space");
-    for (size_t i = 0; i < sizeof compressions / sizeof *compressions; i++)
-        if (size >= compressions[i].size && memcmp(bytes, compressions[i].magic, compressions[i].size) == 0)
-            return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), which is not supported yet", path,
-                                        compressions[i].name),
-                              "decompress it first: %s -dc %s > core", compressions[i].program, path);
+                          is_standard_input(core->target->path)
+                              ? "the command that was to write a core to it wrote nothing"
+                              : "no core was written to it: see ulimit -c and the free disk space");
+    for (size_t i = 0; i < sizeof other_compressions / sizeof *other_compressions; i++)
+        if (size >= other_compressions[i].size &&
+            memcmp(bytes, other_compressions[i].magic, other_compressions[i].size) == 0)
+            return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is compressed (%s), which is not supported", path,
+                                        other_compressions[i].name),
+                              "decompress it first: %s -dc FILE | pystander -", other_compressions[i].program);
     if (size < sizeof(Elf64_Ehdr) && memcmp(bytes, ELFMAG, size < SELFMAG ? size : SELFMAG) == 0)
         return error_new(PST_ERROR_NOT_CORE, "%s is cut off after %zu bytes: not even its ELF header is there", path,
                          size);
@@ -42,7 +64,7 @@ static pst_error *explain_no_elf(const char *path, const uint8_t *bytes, size_t 
                       "give a process id, or a core as the kernel or gdb's gcore writes it");
 }
 
-static pst_error *check_header(struct pst_target *target, const char *path, const uint8_t *header)
+pst_error *core_check_header(struct pst_target *target, const char *path, const uint8_t *header)
 {
     if (header[EI_CLASS] != ELFCLASS64)
         return error_new(PST_ERROR_UNSUPPORTED, "%s is of a 32-bit process, which is not supported", path);
@@ -83,12 +105,31 @@ static pst_error *check_sections(const struct core *core, const char *path, cons
 
 static const char *name_file_type(mode_t mode)
 {
-    return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a pipe" : "no regular file";
+    return S_ISDIR(mode) ? "a directory" : S_ISCHR(mode) ? "a device" : "no regular file";
+}
+
+/* A descriptor of our own for it; where it was closed, what the program put in its place can't be read. */
+static int open_standard_input(void)
+{
+    int flags = fcntl(STDIN_FILENO, F_GETFL);
+    if (flags >= 0 && (flags & O_ACCMODE) == O_WRONLY) {
+        errno = EBADF;
+        return -1;
+    }
+    return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+static bool begins_compressed(const struct core *core)
+{
+    uint8_t bytes[DECOMPRESS_MAGIC_SIZE];
+    ssize_t got = pread(core->fd, bytes, sizeof bytes, 0);
+    return got > 0 && decompress_recognizes(bytes, (size_t)got);
 }
 
 static pst_error *open_file(struct core *core, const char *path)
 {
-    core->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    bool is_input = is_standard_input(core->target->path);
+    core->fd = is_input ? open_standard_input() : open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (core->fd < 0 && (errno == EACCES || errno == EPERM))
         return error_hint(error_system(PST_ERROR_PERMISSION, errno, "%s can't be opened", path),
                           "a core belongs to the user whose process it was, or to root");
@@ -97,12 +138,15 @@ static pst_error *open_file(struct core *core, const char *path)
     struct stat status;
     if (fstat(core->fd, &status) < 0)
         return error_system(PST_ERROR_OPEN, errno, "%s can't be opened", path);
-    if (!S_ISREG(status.st_mode))
+    bool is_stream = S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode);
+    if (!S_ISREG(status.st_mode) && !is_stream)
         return error_hint(error_new(PST_ERROR_NOT_CORE, "%s is %s, not a core file", path,
                                     name_file_type(status.st_mode)),
-                          "%s", S_ISFIFO(status.st_mode) ? "write its content to a file first" : "give the core file");
-    core->file_size = (uint64_t)status.st_size;
-    return NULL;
+                          "give the core file");
+    core->target->details.has_written = !is_stream;
+    core->target->details.written = status.st_mtim.tv_sec;
+    core->file_size = is_stream ? 0 : (uint64_t)status.st_size;
+    return is_stream || begins_compressed(core) ? core_spool(core, path, is_stream) : NULL;
 }
 
 static pst_error *open_root(struct core *core)
@@ -115,6 +159,24 @@ static pst_error *open_root(struct core *core)
 }
 
 /* ---- notes ----------------------------------------------------------------------------------------- */
+
+pst_error *core_take_notes(struct core *core, const uint8_t *notes, size_t notes_size)
+{
+    Elf_Data data = { .d_buf = (void *)notes, .d_size = notes_size, .d_type = ELF_T_NHDR, .d_version = EV_CURRENT };
+    GElf_Nhdr note;
+    size_t name, bytes;
+    for (size_t at = 0, next; (next = gelf_getnote(&data, at, &note, &name, &bytes)) > at; at = next) {
+        if (name > notes_size || note.n_namesz > notes_size - name || bytes > notes_size ||
+            note.n_descsz > notes_size - bytes)
+            break;
+        pst_error *error = core_take_note(core, (const char *)notes + name, note.n_namesz, note.n_type, notes + bytes,
+                                          note.n_descsz);
+        if (error && pst_error_get_code(error) == PST_ERROR_MEMORY)
+            return error;
+        error_list_add(&core->target->errors, error);
+    }
+    return NULL;
+}
 
 static pst_error *read_notes(struct core *core, Elf *elf, const GElf_Phdr *header)
 {
@@ -130,26 +192,14 @@ static pst_error *read_notes(struct core *core, Elf *elf, const GElf_Phdr *heade
         size = CORE_MAX_NOTES_SIZE - core->notes_size;
     }
     core->notes_size += size;
+    core->notes[core->notes_count++] = (struct core_notes){header->p_offset, size};
     Elf_Data *data = size ? elf_getdata_rawchunk(elf, (int64_t)header->p_offset, size, ELF_T_NHDR) : NULL;
     if (!data || !data->d_buf) {
         if (size)
             error_list_add(errors, error_new(PST_ERROR_CORRUPT, "the core's notes can't be read: %s", elf_errmsg(-1)));
         return NULL;
     }
-    GElf_Nhdr note;
-    size_t name, bytes;
-    for (size_t at = 0, next; (next = gelf_getnote(data, at, &note, &name, &bytes)) > at; at = next) {
-        if (name > data->d_size || note.n_namesz > data->d_size - name || bytes > data->d_size ||
-            note.n_descsz > data->d_size - bytes)
-            break;
-        const uint8_t *start = data->d_buf;
-        pst_error *error = core_take_note(core, (const char *)start + name, note.n_namesz, note.n_type, start + bytes,
-                                          note.n_descsz);
-        if (error && pst_error_get_code(error) == PST_ERROR_MEMORY)
-            return error;
-        error_list_add(errors, error);
-    }
-    return NULL;
+    return core_take_notes(core, data->d_buf, data->d_size);
 }
 
 /* ---- program headers ------------------------------------------------------------------------------- */
@@ -162,7 +212,7 @@ static void extend(uint64_t *end, uint64_t offset, uint64_t size)
         *end = stop;
 }
 
-static void add_load(struct core *core, const GElf_Phdr *header)
+void core_add_load(struct core *core, const Elf64_Phdr *header)
 {
     struct core_load load = {
         .start = header->p_vaddr,
@@ -179,10 +229,22 @@ static void add_load(struct core *core, const GElf_Phdr *header)
     core->loads[core->load_count++] = load;
 }
 
+/* Of a core that could not be decompressed or read to its end: why, and what is missing, if it is known to be. */
+static pst_error *explain_cut(const struct core *core, uint64_t end)
+{
+    pst_error *error = end > core->file_size
+        ? error_new(PST_ERROR_READ, "%s; %llu of the core's %llu bytes are missing", core->cut_why,
+                    (unsigned long long)(end - core->file_size), (unsigned long long)end)
+        : error_new(PST_ERROR_READ, "%s", core->cut_why);
+    return core->cut_hint ? error_hint(error, "%s", core->cut_hint) : error;
+}
+
 /* Says once what is missing. */
 static void check_truncation(struct core *core, uint64_t end)
 {
-    if (end <= core->file_size)
+    if (core->cut_why)
+        error_list_add(&core->target->errors, explain_cut(core, end));
+    if (core->cut_why || end <= core->file_size)
         return;
     error_list_add(&core->target->errors,
                    error_hint(error_new(PST_ERROR_READ, "the core is truncated: %llu of its %llu bytes are missing",
@@ -247,7 +309,7 @@ static pst_error *take_headers(struct core *core, Elf *elf, const uint8_t *table
     for (size_t i = 0; i < count; i++) {
         const GElf_Phdr header = parse_header(table + i * sizeof(Elf64_Phdr));
         if (header.p_type == PT_LOAD)
-            add_load(core, &header);
+            core_add_load(core, &header);
         if (header.p_type == PT_NOTE && note_count++ < CORE_MAX_NOTE_HEADERS)
             TRY(read_notes(core, elf, &header));
         if (header.p_type == PT_LOAD || header.p_type == PT_NOTE)
@@ -287,8 +349,8 @@ static pst_error *read_headers(struct core *core, const char *path)
     if (got < 0)
         return error_system(PST_ERROR_OPEN, errno, "%s can't be read", path);
     if ((size_t)got < sizeof header || memcmp(header, ELFMAG, SELFMAG) != 0)
-        return explain_no_elf(path, header, (size_t)got);
-    TRY(check_header(core->target, path, header));
+        return explain_no_elf(core, path, header, (size_t)got);
+    TRY(core_check_header(core->target, path, header));
     TRY(check_sections(core, path, header));
 
     elf_version(EV_CURRENT);
@@ -300,9 +362,27 @@ static pst_error *read_headers(struct core *core, const char *path)
     return error;
 }
 
+/* What coredump_filter 0 leaves, or a file system without room. */
+static void check_memory(struct core *core)
+{
+    size_t writable_count = 0;
+    for (size_t i = 0; i < core->load_count; i++) {
+        if (!(core->loads[i].flags & PF_W))
+            continue;
+        if (core->loads[i].size)
+            return;
+        writable_count++;
+    }
+    if (writable_count == 0)
+        return;
+    error_list_add(&core->target->errors,
+                   error_hint(error_new(PST_ERROR_READ, "the core has nothing of what the process wrote to memory"),
+                              "see core(5) on coredump_filter: 0x33 is its default, 0x1 will do"));
+}
+
 /* ---- opening and closing --------------------------------------------------------------------------- */
 
-static void core_close(struct pst_target *target)
+void core_close(struct pst_target *target)
 {
     struct core *core = target->core;
     if (!core)
@@ -312,6 +392,9 @@ static void core_close(struct pst_target *target)
     free(core->loads);
     free(core->mappings);
     free(core->short_arguments);
+    free(core->head_notes);
+    free(core->cut_why);
+    free(core->cut_hint);
     if (core->fd >= 0)
         close(core->fd);
     if (core->root >= 0)
@@ -323,6 +406,8 @@ static void core_close(struct pst_target *target)
 static const struct target_operations core_operations = {
     .close = core_close,
     .open_file = core_open_file,
+    .read_auxv = core_read_auxv,
+    .write_notes = core_write_notes,
 };
 
 static pst_error *core_open(struct pst_target *target, const char *path)
@@ -337,10 +422,15 @@ static pst_error *core_open(struct pst_target *target, const char *path)
     target->path = strdup(path);
     if (!target->path)
         return error_no_memory();
-    TRY(open_file(core, path));
+    const char *name = is_standard_input(path) ? "standard input" : path;
     TRY(open_root(core));
-    TRY(read_headers(core, path));
+    TRY(open_file(core, name));
+    pst_error *error = read_headers(core, name);
+    if (error)
+        return core->cut_why ? error_hint(error, "%s", core->cut_why) : error;
+    check_memory(core);
     TRY(core_make_segments(core));
+    TRY(core_find_places(core));
     TRY(memory_open(core_memory_source(core), &target->memory));
     TRY(core_find_executable(core));
     TRY(core_read_arguments(core));

@@ -81,7 +81,7 @@ static const char *describe_difference(bool comparable)
 }
 
 /* Without the header that the core lacks. */
-static enum match match_data(const struct core *core, const struct core_image *image, const struct elf_bytes *file,
+static enum match match_data(struct core *core, const struct core_image *image, const struct elf_bytes *file,
                              const char *path, const struct elf_head *head, char **why)
 {
     struct core_match found;
@@ -100,7 +100,7 @@ static enum match match_data(const struct core *core, const struct core_image *i
 }
 
 /* Whether the file `fd` is what was mapped; if not, *why says so (NULL: out of memory). */
-static enum match match_file(const struct core *core, const struct core_image *image, int fd, const char *path,
+static enum match match_file(struct core *core, const struct core_image *image, int fd, const char *path,
                              struct elf_head *head, char **why)
 {
     struct elf_bytes from_file = { core_read_file, &fd, false };
@@ -208,6 +208,9 @@ enum core_image_state core_image_prepare(struct core *core, struct core_image *i
     char *why;
     if (image->state == CORE_IMAGE_UNTRIED && !image->has_base)
         refuse(image, format("%s can't be told from another build: its beginning was not mapped", image->path));
+    if (image->state == CORE_IMAGE_UNTRIED && core->search_count++ >= CORE_MAX_SEARCHES)
+        refuse(image, format("%s was not looked for: there are more than %d mapped files", image->path,
+                             CORE_MAX_SEARCHES));
     if (image->state == CORE_IMAGE_UNTRIED) {
         enum match match = search_file(core, image, &why);
         if (match != MATCH_SAME)
@@ -269,7 +272,7 @@ static struct core_image *find_image(struct core *core, const char *path, const 
 {
     const struct segment *segments = core->target->segments;
     if (segment >= segments && segment < segments + core->target->segment_count) {
-        size_t image = core->parts[segment - segments].image;
+        size_t image = core_image_of(core, segment);
         return image == CORE_NO_IMAGE ? NULL : &core->images[image];
     }
     for (size_t i = 0; i < core->image_count; i++)

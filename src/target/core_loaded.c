@@ -196,7 +196,8 @@ static bool find_images(struct finder *finder)
         struct core_loaded loaded = { core, segment->start };
         const struct elf_bytes bytes = { core_read_loaded, &loaded, true };
         struct elf_head head;
-        if (core->parts[i].size < sizeof(Elf64_Ehdr) || segment->start < end || segment->start == vdso ||
+        const struct core_part *part = core_find_part(core, segment->start);
+        if (!part || part->size < sizeof(Elf64_Ehdr) || segment->start < end || segment->start == vdso ||
             !elf_head_read(&bytes, &head) || head.load_count == 0 || segment->writable > head.loads[0].writable)
             continue;
         if (!add_image(finder, segment->start, &head))

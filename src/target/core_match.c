@@ -31,8 +31,7 @@ enum {
     WORD = 8,
     WINDOW_SIZE = 4096,
     MAX_DYNAMIC_ENTRIES = 512,   /* about thirty are used */
-    MAX_RELOCATIONS = 1 << 18,   /* of an image; CPython has some 25,000 */
-    MAX_WORDS = 1 << 21,         /* of an executable's data: 16 MB */
+    MAX_BEYOND = 16,             /* mappings behind an image's end that are looked at */
     SURE_SHARE = 16,             /* of so many words one may differ in the same build */
     OTHER_SHARE = 4,             /* one that differs of so many: another build */
 };
@@ -52,6 +51,7 @@ struct comparison {
     const struct elf_head *head;  /* of the file */
     pst_addr bias;
     struct window file, core;     /* by offset in the file; by distance from the image's base */
+    size_t *compared_count;       /* in all images of the core */
     struct core_match *match;
 };
 
@@ -96,6 +96,11 @@ static bool read_core_word(struct comparison *comparison, uint64_t address, uint
 
 /* ---- words ----------------------------------------------------------------------------------------- */
 
+static bool may_go_on(struct comparison *comparison)
+{
+    return (*comparison->compared_count)++ < CORE_MATCH_MAX_WORDS;
+}
+
 /* `address` and the word there count as the file does, before the bias is added. */
 static void compare_word(struct comparison *comparison, uint64_t address, uint64_t expected)
 {
@@ -112,8 +117,7 @@ static void compare_word(struct comparison *comparison, uint64_t address, uint64
 
 static void compare_relocations(struct comparison *comparison, uint64_t table, uint64_t size)
 {
-    for (uint64_t at = 0; at + sizeof(Elf64_Rela) <= size && at / sizeof(Elf64_Rela) < MAX_RELOCATIONS;
-         at += sizeof(Elf64_Rela)) {
+    for (uint64_t at = 0; at + sizeof(Elf64_Rela) <= size && may_go_on(comparison); at += sizeof(Elf64_Rela)) {
         uint64_t address, information, addend;
         if (!read_file_word(comparison, table + at, &address) ||
             !read_file_word(comparison, table + at + offsetof(Elf64_Rela, r_info), &information) ||
@@ -143,21 +147,18 @@ static void compare_in_place(struct comparison *comparison, uint64_t address)
 /* DT_RELR: an address, then bit maps of the 63 words after it. */
 static void compare_packed_relocations(struct comparison *comparison, uint64_t table, uint64_t size)
 {
-    uint64_t next = 0, word, count = 0;
-    for (uint64_t at = 0; at + WORD <= size && count < MAX_RELOCATIONS; at += WORD) {
+    uint64_t next = 0, word;
+    for (uint64_t at = 0; at + WORD <= size && may_go_on(comparison); at += WORD) {
         if (!read_file_word(comparison, table + at, &word))
             return;
         if (!(word & 1)) {
             compare_in_place(comparison, word);
             next = word + WORD;
-            count++;
             continue;
         }
-        for (unsigned bit = 1; bit < 64; bit++) {
-            if (word >> bit & 1)
+        for (unsigned bit = 1; bit < 64; bit++)
+            if (word >> bit & 1 && may_go_on(comparison))
                 compare_in_place(comparison, next + (uint64_t)WORD * (bit - 1));
-            count += word >> bit & 1;
-        }
         next += (uint64_t)63 * WORD;
     }
 }
@@ -174,13 +175,11 @@ static bool is_in_constant_part(const struct elf_head *head, uint64_t address)
 static void compare_pointers(struct comparison *comparison)
 {
     const struct elf_head *head = comparison->head;
-    size_t count = 0;
     for (size_t i = 0; i < head->load_count; i++) {
         const struct elf_load *load = &head->loads[i];
         uint64_t word, start = (WORD - load->address % WORD) % WORD;
-        for (uint64_t at = start; load->writable && at + WORD <= load->file_size && count < MAX_WORDS; at += WORD) {
-            count++;
-            if (!read_file_word(comparison, load->address + at, &word))
+        for (uint64_t at = start; load->writable && at + WORD <= load->file_size; at += WORD) {
+            if (!may_go_on(comparison) || !read_file_word(comparison, load->address + at, &word))
                 break;
             if (is_in_constant_part(head, word))
                 compare_word(comparison, load->address + at, word);
@@ -238,21 +237,45 @@ static const struct elf_load *find_load(const struct elf_head *head, pst_addr bi
     return NULL;
 }
 
-static bool is_mapped(const struct core *core, const struct core_image *image, pst_addr address)
+/* The first mapping that ends behind `address`; mapping_count: none. They are in order. */
+static size_t find_mapping(const struct core *core, pst_addr address)
 {
-    for (size_t i = 0; i < core->mapping_count; i++) {
-        const struct core_mapping *mapping = &core->mappings[i];
-        if (&core->images[mapping->image] == image && address >= mapping->start && address < mapping->end)
-            return true;
+    size_t low = 0, high = core->mapping_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (core->mappings[middle].end > address)
+            high = middle;
+        else
+            low = middle + 1;
     }
-    return false;
+    return low;
 }
 
+static bool is_mapped(const struct core *core, const struct core_image *image, pst_addr address)
+{
+    size_t index = find_mapping(core, address);
+    return index < core->mapping_count && core->mappings[index].start <= address &&
+           &core->images[core->mappings[index].image] == image;
+}
+
+static pst_addr find_end(const struct elf_head *head, pst_addr bias)
+{
+    pst_addr end = 0;
+    for (size_t i = 0; i < head->load_count; i++)
+        if (head->loads[i].address + head->loads[i].size > end)
+            end = head->loads[i].address + head->loads[i].size;
+    return end + bias;
+}
+
+/* What is mapped of it between its beginning and its end, and a little behind: a larger build would have more there. */
 static bool is_mapped_alike(const struct core *core, const struct core_image *image, const struct elf_head *head,
                             pst_addr bias)
 {
-    for (size_t i = 0; i < core->mapping_count; i++) {
+    const pst_addr end = find_end(head, bias);
+    size_t beyond = 0;
+    for (size_t i = find_mapping(core, image->base); i < core->mapping_count && beyond < MAX_BEYOND; i++) {
         const struct core_mapping *mapping = &core->mappings[i];
+        beyond += mapping->start >= end;
         if (&core->images[mapping->image] == image && mapping->start < mapping->end &&
             !find_load(head, bias, mapping))
             return false;
@@ -265,7 +288,7 @@ static bool is_mapped_alike(const struct core *core, const struct core_image *im
 
 /* ---- all ------------------------------------------------------------------------------------------- */
 
-void core_match_data(const struct core *core, const struct core_image *image, const struct elf_bytes *file,
+void core_match_data(struct core *core, const struct core_image *image, const struct elf_bytes *file,
                      const struct elf_head *head, struct core_match *match)
 {
     struct core_loaded loaded = { core, image->base };
@@ -276,6 +299,7 @@ void core_match_data(const struct core *core, const struct core_image *image, co
         .file.bytes = file,
         .core.bytes = &in_core,
         .match = match,
+        .compared_count = &core->compared_count,
     };
     struct tables tables = { 0 };
     *match = (struct core_match){ .is_elsewhere = !is_mapped_alike(core, image, head, comparison.bias) };

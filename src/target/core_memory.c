@@ -30,20 +30,6 @@ struct piece {
     const char *why;     /* they, or what is missing of them, can't be read */
 };
 
-/* The first segment that ends after `address`; segment_count: none. */
-static size_t find_segment_at_or_after(const struct pst_target *target, pst_addr address)
-{
-    size_t low = 0, high = target->segment_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (target->segments[middle].end > address)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
 /* Bytes at the start of which the core has something: they are in the core file, up to where it ends. */
 static struct piece find_in_core(const struct core *core, uint64_t offset, uint64_t size)
 {
@@ -55,13 +41,13 @@ static struct piece find_in_core(const struct core *core, uint64_t offset, uint6
     return piece;
 }
 
-static struct piece find_in_image(struct core *core, const struct segment *segment, size_t index, pst_addr address,
-                                  uint64_t size)
+static struct piece find_in_image(struct core *core, const struct core_part *part, pst_addr address, uint64_t size)
 {
     struct piece piece = { .fd = -1, .size = size, .why = not_in_core };
-    if (core->parts[index].image == CORE_NO_IMAGE)
+    if (part->image == CORE_NO_IMAGE)
         return piece;
-    struct core_image *image = &core->images[core->parts[index].image];
+    const struct segment *segment = &core->target->segments[part->segment];
+    struct core_image *image = &core->images[part->image];
     if (segment->writable) {
         piece.why = writable_not_in_core;
     } else if (core_image_prepare(core, image) != CORE_IMAGE_USED) {
@@ -80,25 +66,23 @@ static struct piece find_in_image(struct core *core, const struct segment *segme
 /* Where the bytes from `address` on are: at most `size` of them, at least one. */
 static struct piece find_piece(struct core *core, pst_addr address, size_t size)
 {
-    const struct pst_target *target = core->target;
-    size_t index = find_segment_at_or_after(target, address);
-    const struct segment *segment = index < target->segment_count ? &target->segments[index] : NULL;
-    if (!segment || segment->start > address) {
-        if (segment && segment->start - address < size)
-            size = segment->start - address;
+    size_t index = core_find_part_at_or_after(core, address);
+    const struct core_part *part = index < core->part_count ? &core->parts[index] : NULL;
+    if (!part || part->start > address) {
+        if (part && part->start - address < size)
+            size = part->start - address;
         return (struct piece){ .fd = -1, .size = size, .why = not_in_core };
     }
-    const struct core_part *part = &core->parts[index];
-    uint64_t from = address - segment->start, left = segment->end - address;
+    uint64_t from = address - part->start, left = part->end - address;
     if (left < size)
         size = left;
     if (from >= part->size)
-        return find_in_image(core, segment, index, address, size);
+        return find_in_image(core, part, address, size);
     if (part->size - from < size)
         size = part->size - from;
     struct piece piece = find_in_core(core, part->offset + from, size);
     if (piece.fd < 0) { /* truncated: what stands in a file, too, is not lost */
-        struct piece other = find_in_image(core, segment, index, address, size);
+        struct piece other = find_in_image(core, part, address, size);
         if (other.fd >= 0)
             return other;
     }
@@ -128,12 +112,9 @@ size_t core_read(const struct core *core, pst_addr address, void *bytes, size_t 
 {
     size_t done = 0;
     while (done < size && address + done >= address) {
-        const struct segment *segment = target_find_segment(core->target, address + done);
-        if (!segment)
-            break;
-        const struct core_part *part = &core->parts[segment - core->target->segments];
-        uint64_t from = address + done - segment->start;
-        if (from >= part->size)
+        const struct core_part *part = core_find_part(core, address + done);
+        uint64_t from = part ? address + done - part->start : 0;
+        if (!part || from >= part->size)
             break;
         uint64_t left = part->size - from;
         int errnum;
@@ -254,28 +235,39 @@ static size_t read_range(void *context, pst_addr address, uint8_t *bytes, size_t
     return done;
 }
 
+/* Narrows [*start, *end) to the next stretch that is no hole of the file. */
+static bool skip_hole(const struct core *core, const struct core_part *part, pst_addr *start, const pst_addr *end)
+{
+    uint64_t offset = part->offset + (*start - part->start);
+    off_t data = lseek(core->fd, (off_t)offset, SEEK_DATA);
+    if (data < 0)
+        return errno != ENXIO; /* ENXIO: nothing but a hole to the end; else the file system can't tell */
+    uint64_t skipped = (uint64_t)data - offset;
+    if (skipped >= *end - *start)
+        return false;
+    *start += skipped;
+    return true;
+}
+
 /* The holes of a sparse core are memory that was zero. What is not in the core at all is passed over, too: whatever
  * file it is in has nothing of what the program wrote. */
 static bool find_used(void *context, pst_addr *start, pst_addr *end)
 {
     const struct core *core = context;
-    const struct segment *segment = target_find_segment(core->target, *start);
-    if (!segment)
-        return false;
-    const struct core_part *part = &core->parts[segment - core->target->segments];
-    uint64_t from = *start - segment->start;
-    if (from >= part->size)
-        return false;
-    if (*end - segment->start > part->size)
-        *end = segment->start + part->size;
-    off_t data = lseek(core->fd, (off_t)(part->offset + from), SEEK_DATA);
-    if (data < 0)
-        return errno != ENXIO; /* ENXIO: nothing but a hole to the end; else the file system can't tell */
-    uint64_t skipped = (uint64_t)data - (part->offset + from);
-    if (skipped >= *end - *start)
-        return false;
-    *start += skipped;
-    return true;
+    size_t first = core_find_part_at_or_after(core, *start);
+    for (size_t i = first; i < core->part_count && core->parts[i].start < *end; i++) {
+        const struct core_part *part = &core->parts[i];
+        pst_addr from = part->start > *start ? part->start : *start;
+        pst_addr stop = part->end < *end ? part->end : *end;
+        if (part->size < part->end - part->start && part->start + part->size < stop)
+            stop = part->start + part->size;
+        if (from >= stop || !skip_hole(core, part, &from, &stop))
+            continue;
+        *start = from;
+        *end = stop;
+        return true;
+    }
+    return false;
 }
 
 struct memory_source core_memory_source(struct core *core)

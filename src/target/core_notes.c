@@ -10,9 +10,9 @@
 #include "target/core.h"
 
 #include "base/bytes.h"
+#include "target/notes.h"
 
 #include <elf.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,24 +23,12 @@
 /* struct elf_prstatus */
 enum { PR_CURSIG_OFF = 12, PR_PID_OFF = 32, PR_REG_OFF = 112 };
 /* struct user_regs_struct of x86-64, in words */
-enum { X86_FS_BASE = 21, X86_REGISTER_COUNT = 27 };
+enum { X86_RIP = 16, X86_RSP = 19, X86_FS_BASE = 21, X86_REGISTER_COUNT = 27 };
+/* struct user_pt_regs of aarch64, likewise */
+enum { ARM_SP = 31, ARM_PC = 32, ARM_REGISTER_COUNT = 34 };
 /* struct elf_prpsinfo */
-enum { PR_PSINFO_PID_OFF = 24, PR_FNAME_OFF = 40, PR_FNAME_SIZE = 16, PR_PSARGS_OFF = 56, PR_PSARGS_SIZE = 80 };
-/* siginfo_t */
-enum { SI_CODE_OFF = 8, SI_ADDR_OFF = 16 };
-/* SI_KERNEL is no fault of an address (a non-canonical one on x86-64: the kernel does not know it). */
-enum { SIGNAL_CODE_KERNEL = 0x80 };
-
-/* The signals that make the kernel write a core. The numbers are those of x86-64 and aarch64. */
-static const struct {
-    int number;
-    const char *name;
-    bool has_address;
-} core_signals[] = {
-    { 3, "SIGQUIT", false },  { 4, "SIGILL", true },    { 5, "SIGTRAP", true },  { 6, "SIGABRT", false },
-    { 7, "SIGBUS", true },    { 8, "SIGFPE", true },    { 11, "SIGSEGV", true }, { 24, "SIGXCPU", false },
-    { 25, "SIGXFSZ", false }, { 31, "SIGSYS", false },
-};
+enum { PR_UID_OFF = 16, PR_GID_OFF = 20, PR_PSINFO_PID_OFF = 24, PR_PPID_OFF = 28 };
+enum { PR_FNAME_OFF = 40, PR_FNAME_SIZE = 16, PR_PSARGS_OFF = 56, PR_PSARGS_SIZE = 80 };
 
 /* ---- threads --------------------------------------------------------------------------------------- */
 
@@ -60,6 +48,17 @@ static struct target_thread *add_thread(struct core *core)
     return thread;
 }
 
+/* Where the thread that died was. */
+static void take_registers(struct core *core, const uint8_t *registers, size_t size)
+{
+    bool is_arm = core->target->machine == EM_AARCH64;
+    if (size < (is_arm ? ARM_REGISTER_COUNT : X86_REGISTER_COUNT) * 8)
+        return;
+    core->has_registers = true;
+    core->stack_pointer = bytes_unsigned(registers + (is_arm ? ARM_SP : X86_RSP) * 8, 8);
+    core->instruction = bytes_unsigned(registers + (is_arm ? ARM_PC : X86_RIP) * 8, 8);
+}
+
 static pst_error *take_prstatus(struct core *core, const uint8_t *bytes, size_t size)
 {
     struct pst_target *target = core->target;
@@ -77,8 +76,10 @@ static pst_error *take_prstatus(struct core *core, const uint8_t *bytes, size_t 
         thread->has_tls = true;
     }
     core->tls_thread = target->thread_count;
-    if (!core->has_threads)
+    if (!core->has_threads) {
         target->signal.number = (int)bytes_signed(bytes + PR_CURSIG_OFF, 2);
+        take_registers(core, bytes + PR_REG_OFF, size - PR_REG_OFF);
+    }
     core->has_threads = true;
     return NULL;
 }
@@ -102,26 +103,17 @@ static pst_error *take_prpsinfo(struct core *core, const uint8_t *bytes, size_t 
         return error_new(PST_ERROR_CORRUPT, "NT_PRPSINFO has %zu bytes: process id and command line are not known",
                          size);
     core->has_process = true;
-    core->from_debugger |= !core->has_threads;
+    core->begins_as_kernels = core->target->thread_count == 1;
+    if (!core->has_threads)
+        core->target->details.writer = PST_WRITER_DEBUGGER;
     core->target->pid = (pid_t)bytes_signed(bytes + PR_PSINFO_PID_OFF, 4);
+    core->target->details.parent = (pid_t)bytes_signed(bytes + PR_PPID_OFF, 4);
+    core->target->details.has_user = true;
+    core->target->details.uid = (uid_t)bytes_unsigned(bytes + PR_UID_OFF, 4);
+    core->target->details.gid = (gid_t)bytes_unsigned(bytes + PR_GID_OFF, 4);
     memcpy(core->leader_name, bytes + PR_FNAME_OFF, PR_FNAME_SIZE);
     core->short_arguments = strndup((const char *)bytes + PR_PSARGS_OFF, PR_PSARGS_SIZE);
     return core->short_arguments ? NULL : error_no_memory();
-}
-
-/* gdb's core has one for each thread: the first is that of the thread that comes first. */
-static void take_siginfo(struct core *core, const uint8_t *bytes, size_t size)
-{
-    pst_signal *signal = &core->target->signal;
-    if (core->has_siginfo || size < SI_ADDR_OFF + 8)
-        return;
-    core->has_siginfo = true;
-    /* In gdb's core it may speak of something older than what the process was stopped by. */
-    if (bytes_signed(bytes, 4) != signal->number)
-        return;
-    signal->code = (int)bytes_signed(bytes + SI_CODE_OFF, 4);
-    signal->address = bytes_unsigned(bytes + SI_ADDR_OFF, 8);
-    signal->has_address = signal->code > 0 && signal->code != SIGNAL_CODE_KERNEL;
 }
 
 static void take_auxv(struct core *core, const uint8_t *bytes, size_t size)
@@ -201,7 +193,9 @@ pst_error *core_take_note(struct core *core, const char *name, size_t name_size,
                           const uint8_t *bytes, size_t size)
 {
     if (is_named(name, name_size, "GDB"))
-        core->from_debugger = true;
+        core->target->details.writer = PST_WRITER_DEBUGGER;
+    if (is_named(name, name_size, NOTE_PYSTANDER))
+        core_take_own_note(core, type, bytes, size);
     if (is_named(name, name_size, "LINUX") && type == NT_ARM_TLS)
         take_arm_tls(core, bytes, size);
     if (!is_named(name, name_size, "CORE"))
@@ -212,7 +206,7 @@ pst_error *core_take_note(struct core *core, const char *name, size_t name_size,
     case NT_PRPSINFO:
         return take_prpsinfo(core, bytes, size);
     case NT_SIGINFO:
-        take_siginfo(core, bytes, size);
+        core_take_siginfo(core, bytes, size);
         return NULL;
     case NT_AUXV:
         take_auxv(core, bytes, size);
@@ -224,28 +218,15 @@ pst_error *core_take_note(struct core *core, const char *name, size_t name_size,
     }
 }
 
-static void finish_signal(struct core *core)
-{
-    struct pst_target *target = core->target;
-    for (size_t i = 0; i < sizeof core_signals / sizeof *core_signals; i++) {
-        if (core_signals[i].number != target->signal.number)
-            continue;
-        target->signal.name = core_signals[i].name;
-        target->signal.has_address &= core_signals[i].has_address;
-        /* Under a debugger a SIGTRAP is a breakpoint or a step. */
-        target->has_signal = !(core->from_debugger && target->signal.number == SIGTRAP);
-    }
-    if (!target->signal.has_address)
-        target->signal.address = 0;
-}
-
 void core_finish_notes(struct core *core)
 {
     struct pst_target *target = core->target;
-    finish_signal(core);
+    if (target->details.writer == PST_WRITER_UNKNOWN && core->begins_as_kernels && core->has_siginfo)
+        target->details.writer = PST_WRITER_KERNEL;
+    core_finish_signal(core);
     /* The kernel gives the name of the thread group's leader; gdb the executable's. */
     struct target_thread *leader = core->has_process ? target_find_thread(target, target->pid) : NULL;
-    if (leader && !core->from_debugger) {
+    if (leader && !leader->has_name && target->details.writer != PST_WRITER_DEBUGGER) {
         memcpy(leader->name, core->leader_name, sizeof leader->name);
         leader->has_name = true;
     }

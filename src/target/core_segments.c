@@ -1,6 +1,8 @@
 /* The core's PT_LOADs and the files that NT_FILE names, brought together as one list of segments. */
 #include "target/core.h"
 
+#include "target/core_write.h"
+
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,8 +117,36 @@ static pst_error *make_images(struct core *core)
     return NULL;
 }
 
+/* ---- where an address is --------------------------------------------------------------------------- */
+
+size_t core_find_part_at_or_after(const struct core *core, pst_addr address)
+{
+    size_t low = 0, high = core->part_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (core->parts[middle].end > address)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+const struct core_part *core_find_part(const struct core *core, pst_addr address)
+{
+    size_t index = core_find_part_at_or_after(core, address);
+    return index < core->part_count && core->parts[index].start <= address ? &core->parts[index] : NULL;
+}
+
+size_t core_image_of(const struct core *core, const struct segment *segment)
+{
+    const struct core_part *part = core_find_part(core, segment->start);
+    return part ? part->image : CORE_NO_IMAGE;
+}
+
 /* ---- segments -------------------------------------------------------------------------------------- */
 
+/* There is a part for each segment, or several. */
 struct builder {
     struct core *core;
     size_t capacity;
@@ -126,7 +156,7 @@ static pst_error *make_room(struct builder *builder)
 {
     struct core *core = builder->core;
     struct pst_target *target = core->target;
-    if (target->segment_count < builder->capacity)
+    if (core->part_count < builder->capacity)
         return NULL;
     size_t capacity = builder->capacity ? 2 * builder->capacity : 64;
     struct segment *segments = realloc(target->segments, capacity * sizeof *segments);
@@ -141,6 +171,20 @@ static pst_error *make_room(struct builder *builder)
     return NULL;
 }
 
+/* A small core has a PT_LOAD for each run of pages that it keeps of a mapping. */
+static bool continues(const struct core *core, const struct segment *segment, const struct core_part *part,
+                      const struct core_load *load)
+{
+    if (!load || !(load->flags & CORE_LOAD_CONTINUES) || core->part_count == 0)
+        return false;
+    const struct segment *before = &core->target->segments[core->target->segment_count - 1];
+    return before->end == segment->start && before->readable == segment->readable &&
+           before->writable == segment->writable && before->executable == segment->executable &&
+           core->parts[core->part_count - 1].image == part->image &&
+           (!segment->path || (before->path && before->deleted == segment->deleted &&
+                               before->file_offset + (segment->start - before->start) == segment->file_offset));
+}
+
 /* [start, end) lies inside of `load` and `mapping`, one of which may be NULL. */
 static pst_error *add_segment(struct builder *builder, pst_addr start, pst_addr end, const struct core_load *load,
                               const struct core_mapping *mapping)
@@ -148,7 +192,7 @@ static pst_error *add_segment(struct builder *builder, pst_addr start, pst_addr 
     struct core *core = builder->core;
     TRY(make_room(builder));
     struct segment segment = { .start = start, .end = end };
-    struct core_part part = { .image = CORE_NO_IMAGE };
+    struct core_part part = { .start = start, .end = end, .image = CORE_NO_IMAGE };
     if (load) {
         uint64_t skipped = start - load->start;
         part.offset = load->offset + skipped;
@@ -168,8 +212,13 @@ static pst_error *add_segment(struct builder *builder, pst_addr start, pst_addr 
         segment.deleted = mapping->deleted;
         part.image = mapping->image;
     }
-    core->parts[core->target->segment_count] = part;
-    core->target->segments[core->target->segment_count++] = segment;
+    struct pst_target *target = core->target;
+    if (continues(core, &segment, &part, load))
+        target->segments[target->segment_count - 1].end = end;
+    else
+        target->segments[target->segment_count++] = segment;
+    part.segment = target->segment_count - 1;
+    core->parts[core->part_count++] = part;
     return NULL;
 }
 
@@ -212,6 +261,7 @@ static void drop_segments(struct core *core)
     core->target->segments = NULL;
     core->target->segment_count = 0;
     core->parts = NULL;
+    core->part_count = 0;
 }
 
 /* Without NT_FILE: what was mapped is looked for in the memory that is there. */

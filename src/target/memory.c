@@ -38,6 +38,8 @@ struct window {
 struct memory {
     struct window windows[WINDOWS]; /* by page number */
     struct memory_source source;
+    memory_keeper *keep;          /* NULL: nobody wants to know */
+    void *keep_context;
     struct memory_page **slots;   /* open addressing by page number; a power of two, at most half full */
     size_t slot_mask;
     uint64_t multiplier;          /* of the slots' hash */
@@ -81,10 +83,20 @@ static size_t chunk_size(size_t capacity)
     return capacity * (MEMORY_PAGE_SIZE + sizeof(struct memory_page));
 }
 
+/* Gives the keeper all pages that were touched: what was only read ahead has epoch 0. */
+static void hand_over(const struct memory *memory)
+{
+    for (size_t i = 0; memory->keep && i < memory->chunk_count; i++)
+        for (size_t j = 0; j < memory->chunks[i].count; j++)
+            if (memory->chunks[i].pages[j].epoch)
+                memory->keep(memory->keep_context, &memory->chunks[i].pages[j]);
+}
+
 void memory_close(struct memory *memory)
 {
     if (!memory)
         return;
+    hand_over(memory);
     for (size_t i = 0; i < memory->chunk_count; i++)
         munmap(memory->chunks[i].bytes, chunk_size(memory->chunks[i].capacity));
     free(memory->chunks);
@@ -195,6 +207,17 @@ static struct memory_page *add_page(struct memory *memory, pst_addr page_address
 
 /* ---- reading from the source ----------------------------------------------------------------------- */
 
+void memory_read_pages(struct memory *memory, struct memory_page *const *pages, size_t count)
+{
+    memory->read_count++;
+    memory->source.read_pages(memory->source.context, pages, count);
+    for (size_t i = 0; i < count; i++) {
+        struct memory_page *page = pages[i];
+        if (page->valid_end > MEMORY_PAGE_SIZE || page->valid_start > page->valid_end)
+            page->valid_start = page->valid_end = 0;
+    }
+}
+
 static void read_pages(struct memory *memory, struct memory_page *const *pages, size_t count)
 {
     if (count == 0)
@@ -206,13 +229,7 @@ static void read_pages(struct memory *memory, struct memory_page *const *pages, 
         pages[i]->generation = memory->generation;
         pages[i]->is_late = memory->is_settled;
     }
-    memory->read_count++;
-    memory->source.read_pages(memory->source.context, pages, count);
-    for (size_t i = 0; i < count; i++) {
-        struct memory_page *page = pages[i];
-        if (page->valid_end > MEMORY_PAGE_SIZE || page->valid_start > page->valid_end)
-            page->valid_start = page->valid_end = 0;
-    }
+    memory_read_pages(memory, pages, count);
 }
 
 static bool is_current(const struct memory *memory, pst_addr page_address)
@@ -393,6 +410,7 @@ void memory_trim(struct memory *memory, size_t max_pages)
 {
     if (memory->page_count <= max_pages)
         return;
+    hand_over(memory);
     forget_windows(memory);
     memory->is_settled = false;
     memory->ahead_low = memory->ahead_high = 0;
@@ -409,6 +427,22 @@ void memory_trim(struct memory *memory, size_t max_pages)
     memory->chunks[0].count = 0;
     memory->chunk_count = 1;
     memory->page_count = 0;
+}
+
+void memory_set_keeper(struct memory *memory, memory_keeper *keep, void *context)
+{
+    memory->keep = keep;
+    memory->keep_context = context;
+}
+
+void memory_visit(const struct memory *memory, memory_keeper *visit, void *context)
+{
+    for (size_t i = 0; i < memory->chunk_count; i++) {
+        const struct chunk *chunk = &memory->chunks[i];
+        for (size_t j = 0; j < chunk->count; j++)
+            if (chunk->pages[j].epoch == memory->epoch && chunk->pages[j].generation == memory->generation)
+                visit(context, &chunk->pages[j]);
+    }
 }
 
 /* ---- batches --------------------------------------------------------------------------------------- */

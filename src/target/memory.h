@@ -85,6 +85,15 @@ bool memory_find_used(struct memory *memory, pst_addr *start, pst_addr *end);
  * other, so that a million of them take no more memory than a few. */
 void memory_trim(struct memory *memory, size_t max_pages);
 
+/* From here on `keep` is given each page that was touched, before the cache forgets it (memory_trim(), memory_close()).
+ * For whoever needs to know what a reader read. */
+typedef void memory_keeper(void *context, const struct memory_page *page);
+void memory_set_keeper(struct memory *memory, memory_keeper *keep, void *context);
+/* The same at once, of the pages touched since memory_begin() that are up to date. */
+void memory_visit(const struct memory *memory, memory_keeper *visit, void *context);
+/* Fills pages of the caller's own, past the cache: as memory_source.read_pages. */
+void memory_read_pages(struct memory *memory, struct memory_page *const *pages, size_t count);
+
 /* Brings the pages of all these addresses into the cache with as few reads as can be. Failures show when
  * the bytes are read. */
 void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t count);

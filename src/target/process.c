@@ -85,14 +85,21 @@ static size_t read_batch(const struct process *process, struct memory_page *cons
     return (size_t)got / MEMORY_PAGE_SIZE;
 }
 
-/* The way round a sandbox of our own that forbids process_vm_readv(). */
-static void read_page_from_file(struct process *process, struct memory_page *page)
+/* The way round a sandbox of our own that forbids process_vm_readv(). Returns how many of the pages were dealt with:
+ * one at least, and as many as lie behind each other. */
+static size_t read_pages_from_file(const struct process *process, struct memory_page *const *pages, size_t count)
 {
-    ssize_t got = pread(process->memory_file, page->bytes, MEMORY_PAGE_SIZE, (off_t)page->address);
-    if (got == MEMORY_PAGE_SIZE)
-        page->valid_end = MEMORY_PAGE_SIZE;
-    else
-        fail_page(process, page, got < 0 ? errno : EIO);
+    size_t run = 1;
+    while (run < count && run < MAX_BATCH && pages[run]->address == pages[run - 1]->address + MEMORY_PAGE_SIZE &&
+           pages[run]->bytes == pages[run - 1]->bytes + MEMORY_PAGE_SIZE)
+        run++;
+    ssize_t got = pread(process->memory_file, pages[0]->bytes, run * MEMORY_PAGE_SIZE, (off_t)pages[0]->address);
+    size_t whole = got > 0 ? (size_t)got / MEMORY_PAGE_SIZE : 0;
+    for (size_t i = 0; i < whole; i++)
+        pages[i]->valid_end = MEMORY_PAGE_SIZE;
+    if (whole == 0) /* of a process without memory there is nothing: neither bytes nor an error */
+        fail_page(process, pages[0], got < 0 ? errno : got > 0 ? EIO : 0);
+    return whole ? whole : 1;
 }
 
 /* After a read failed: true if there is now another way to read. */
@@ -118,7 +125,7 @@ static void process_read_pages(void *context, struct memory_page *const *pages, 
     int changes = 0;
     for (size_t i = 0; i < count;) {
         if (process->memory_file >= 0) {
-            read_page_from_file(process, pages[i++]);
+            i += read_pages_from_file(process, pages + i, count - i);
             continue;
         }
         size_t tried, got = read_batch(process, pages + i, count - i, &tried);
@@ -412,6 +419,9 @@ static pst_error *read_start(struct process *process)
     int64_t boot_ns = (int64_t)boot.tv_sec * 1000000000 + boot.tv_nsec;
     int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
     process->target->start_time_ns = now_ns - boot_ns + (int64_t)stat.start_ticks * tick_ns;
+    process->target->details.parent = stat.parent;
+    process->target->details.has_start = true;
+    process->target->details.start = process->target->start_time_ns / 1000000000;
     process->stack_start = stat.stack_start;
     process->own_child = stat.parent == getpid();
     return NULL;
@@ -452,7 +462,7 @@ static void close_fd(int fd)
         close(fd);
 }
 
-static void process_close(struct pst_target *target)
+void process_close(struct pst_target *target)
 {
     struct process *process = target->process;
     process_resume(target);
@@ -464,9 +474,29 @@ static void process_close(struct pst_target *target)
     close_fd(process->memory_file);
     close_fd(process->pagemap);
     free(process->root);
+    free(process->folder);
     free(process->tracees);
+    free(process->registers);
     free(process->leftovers);
     free(process);
+    target->process = NULL;
+}
+
+static void process_read_user(struct pst_target *target)
+{
+    enum { MAX_STATUS_SIZE = 1 << 20 };
+    pst_process_details *details = &target->details;
+    char *status;
+    size_t size;
+    uint64_t uid, gid;
+    if (proc_read_file(target->process->directory, "status", MAX_STATUS_SIZE, &status, &size) != 0)
+        return;
+    if (proc_status_numbers(status, "Uid:", 10, &uid, 1) && proc_status_numbers(status, "Gid:", 10, &gid, 1)) {
+        details->has_user = true;
+        details->uid = (uid_t)uid;
+        details->gid = (gid_t)gid;
+    }
+    free(status);
 }
 
 static const struct target_operations process_operations = {
@@ -474,7 +504,11 @@ static const struct target_operations process_operations = {
     .pause = process_pause,
     .resume = process_resume,
     .read_tls = process_read_tls,
+    .read_user = process_read_user,
     .open_file = process_open_file,
+    .read_registers = process_read_registers,
+    .read_auxv = process_read_auxv,
+    .write_notes = process_write_notes,
 };
 
 static pst_error *process_new(struct pst_target *target, pid_t pid)
@@ -492,6 +526,12 @@ static pst_error *process_new(struct pst_target *target, pid_t pid)
     return NULL;
 }
 
+pst_error *process_attach(struct pst_target *target, pid_t pid)
+{
+    TRY(process_new(target, pid));
+    return open_process(target->process);
+}
+
 pst_error *pst_target_open_process(pid_t pid, const pst_target_options *options, pst_target **result)
 {
     *result = NULL;
@@ -502,9 +542,7 @@ pst_error *pst_target_open_process(pid_t pid, const pst_target_options *options,
                          pid);
     struct pst_target *target;
     TRY(target_new(PST_TARGET_PROCESS, options, &target));
-    pst_error *error = process_new(target, pid);
-    if (!error)
-        error = open_process(target->process);
+    pst_error *error = process_attach(target, pid);
     if (error) {
         pst_target_close(target);
         return error;

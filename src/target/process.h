@@ -2,6 +2,7 @@
 #ifndef PYSTANDER_TARGET_PROCESS_H
 #define PYSTANDER_TARGET_PROCESS_H
 
+#include "base/text.h"
 #include "target/proc.h"
 #include "target/target.h"
 
@@ -40,6 +41,7 @@ struct process {
     int task_directory;   /* /proc/PID/task; -1: not opened yet */
     int root_directory;   /* O_PATH of /proc/PID/root; -1: not opened yet */
     char *root;           /* how this process names that root: "/", or a folder that it was chroot'ed into */
+    char *folder;         /* the one that it works in; NULL: to be asked when it is needed */
     pid_t reader;         /* the thread whose number process_vm_readv() is given */
     int memory_file;      /* /proc/PID/mem, where process_vm_readv() is forbidden; -1: not opened */
     uint64_t stack_start;      /* of the main thread when the target was opened: shows an execve */
@@ -51,6 +53,8 @@ struct process {
 
     struct tracee *tracees; /* of the newest pause, in the order of target->threads */
     size_t tracee_count;
+    struct registers *registers; /* of the tracees, once process_read_registers() was asked for them */
+    size_t registers_count;
     struct tracee *leftovers; /* of earlier pauses: still attached, since they would not stop */
     size_t leftover_count;
 };
@@ -58,6 +62,14 @@ struct process {
 enum { PROCESS_NAME_SIZE = 32 }; /* "4294967295/stat" */
 
 uint64_t process_now_ns(void); /* CLOCK_MONOTONIC */
+
+/* ---- process.c --------------------------------------------------------------------------------------- */
+
+/* Makes a target, which must be new, one of the process `pid`: its operations, process, memory, segments, executable
+ * and arguments. What is there after an error is the target's. */
+MUST_USE pst_error *process_attach(struct pst_target *target, pid_t pid);
+/* For target->operations. */
+void process_close(struct pst_target *target);
 
 /* ---- process_threads.c ------------------------------------------------------------------------------- */
 
@@ -78,6 +90,12 @@ pid_t process_find_live_thread(struct process *process);
 pst_error *process_pause(struct pst_target *target);
 void process_resume(struct pst_target *target);
 pst_error *process_read_tls(struct pst_target *target, struct target_thread *thread);
+
+/* ---- process_notes.c --------------------------------------------------------------------------------- */
+
+void process_read_registers(struct pst_target *target);
+size_t process_read_auxv(const struct pst_target *target, uint8_t *bytes, size_t size);
+pst_error *process_write_notes(struct pst_target *target, struct text *notes);
 
 /* ---- process_file.c ---------------------------------------------------------------------------------- */
 

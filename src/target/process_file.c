@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -74,8 +75,8 @@ static int open_segment(struct process *process, const char *path, const struct 
 /* A relative path is one below the folder that the process works in now. */
 static int open_relative(struct process *process, const char *path)
 {
-    char *folder, *joined;
-    if (proc_read_link(process->memory_directory, "cwd", &folder) != 0)
+    char *folder = process->folder ? strdup(process->folder) : NULL, *joined;
+    if (!folder && proc_read_link(process->memory_directory, "cwd", &folder) != 0)
         return -1;
     int found = -1;
     if (folder[0] == '/' && asprintf(&joined, "%s/%s", maps_strip_root(folder, process->root), path) >= 0) {

@@ -135,7 +135,7 @@ static int open_in_sysroot(struct pst_target *target, const char *path)
 static int open_source(struct pst_target *target, const char *path)
 {
     int fd = -1;
-    if (target->kind == PST_TARGET_CORE)
+    if (target->kind == PST_TARGET_CORE && !target->process)
         return open_in_sysroot(target, path);
     if (target->operations->open_file)
         pst_error_free(target->operations->open_file(target, path, NULL, &fd));

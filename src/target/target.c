@@ -40,6 +40,22 @@ struct target_thread *target_find_inner_thread(const struct pst_target *target, 
     return NULL;
 }
 
+const char *target_find_noted_name(const struct pst_target *target, pst_addr address)
+{
+    for (size_t i = 0; i < target->symbol_noted_count; i++)
+        if (target->symbols_noted[i].address == address)
+            return target->symbols_noted[i].name;
+    return NULL;
+}
+
+pst_addr target_find_noted_symbol(const struct pst_target *target, const char *name)
+{
+    for (size_t i = 0; i < target->symbol_noted_count; i++)
+        if (strcmp(target->symbols_noted[i].name, name) == 0)
+            return target->symbols_noted[i].address;
+    return 0;
+}
+
 /* Copies options->FIELD, if the caller's struct is long enough to have it. */
 #define WISH(field)                                                                                            \
     (options && options->size >= offsetof(pst_target_options, field) + sizeof options->field                   \
@@ -61,6 +77,8 @@ static pst_error *target_fill(struct pst_target *target, const pst_target_option
     TRY(copy_wish(WISH(assume_version), &target->assume_version));
     target->no_pause = WISH(no_pause);
     target->pause_timeout_ms = WISH(pause_timeout_ms) ? WISH(pause_timeout_ms) : default_pause_timeout_ms;
+    target->progress = WISH(progress);
+    target->progress_context = WISH(progress_context);
     return NULL;
 }
 
@@ -95,6 +113,10 @@ void pst_target_close(pst_target *target)
     free(target->segments);
     free(target->segment_names);
     free(target->threads);
+    free(target->symbols_noted);
+    free(target->symbol_names);
+    free((char *)target->signal.place);
+    free((char *)target->signal.instruction_place);
     free(target->path);
     free(target->executable);
     free(target->arguments);
@@ -159,6 +181,13 @@ bool pst_target_get_signal(const pst_target *target, pst_signal *signal)
     if (target->has_signal)
         *signal = target->signal;
     return target->has_signal;
+}
+
+void pst_target_get_process_details(pst_target *target, pst_process_details *details)
+{
+    if (!target->details.has_user && target->operations && target->operations->read_user)
+        target->operations->read_user(target);
+    *details = target->details;
 }
 
 const pst_error *pst_target_get_errors(const pst_target *target)

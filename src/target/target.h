@@ -14,6 +14,8 @@
 enum {
     TARGET_MAX_SEGMENTS = 1 << 20, /* the kernel's own default (vm.max_map_count) is 65,530 */
     TARGET_MAX_THREADS = 1 << 20,
+    TARGET_MAX_NOTED_SYMBOLS = 1 << 16,
+    TARGET_MAX_AUXV_SIZE = 4096,   /* bytes; the kernel's has some 340 */
 };
 
 /* One mapping, in order of address, not overlapping. */
@@ -25,6 +27,12 @@ struct segment {
     bool readable, writable, executable;
     bool deleted;        /* the file was deleted or replaced since it was mapped */
     uint64_t device, inode; /* of the mapped file, live targets only; 0: not known */
+};
+
+/* The symbol at an address: of a small core, what its notes tell. */
+struct target_symbol {
+    pst_addr address;
+    const char *name;    /* "interp_head", "trace_trampoline"; "libfoo.so+0x12" */
 };
 
 /* One thread of the operating system. */
@@ -40,6 +48,7 @@ struct target_thread {
 };
 
 struct pst_target;
+struct text;
 
 struct target_operations {
     void (*close)(struct pst_target *target);
@@ -50,10 +59,18 @@ struct target_operations {
     void (*resume)(struct pst_target *target);
     /* Fills in thread->tls, of a stopped thread. NULL: it is there already, or can't be had. */
     pst_error *(*read_tls)(struct pst_target *target, struct target_thread *thread);
+    /* Fills in details.uid and gid. NULL: they are there already, or can't be had. */
+    void (*read_user)(struct pst_target *target);
     /* Opens a file that the target names, read-only, as the target sees it; *fd is -1 when there is none or
      * it must not be used. `segment`, when not NULL, is a mapping of that file: a live target then serves
      * even a deleted one (map_files). Never follows a link out of the target's root. */
     pst_error *(*open_file)(struct pst_target *target, const char *path, const struct segment *segment, int *fd);
+    /* Reads the registers of all stopped threads, for write_notes(). NULL: there is nothing to stop. */
+    void (*read_registers)(struct pst_target *target);
+    /* The auxiliary vector, up to and with its AT_NULL: how many of the `size` bytes it has; 0: it is not known. */
+    size_t (*read_auxv)(const struct pst_target *target, uint8_t *bytes, size_t size);
+    /* The notes of a core of this target: see target/notes.h. */
+    pst_error *(*write_notes)(struct pst_target *target, struct text *notes);
 };
 
 struct pst_target {
@@ -62,13 +79,14 @@ struct pst_target {
     struct memory *memory;
 
     pid_t pid;                 /* 0: not known */
-    char *path;                /* of the core */
+    char *path;                /* of the core; "-": standard input */
     char *executable;          /* NULL: not known */
     char *arguments;           /* NUL-separated */
     size_t arguments_size;
     uint16_t machine;          /* EM_X86_64, EM_AARCH64 */
     bool has_signal;
-    pst_signal signal;
+    pst_signal signal;         /* owns its `place` and `instruction_place` */
+    pst_process_details details; /* of a live process, complete after operations->read_user() */
     int64_t start_time_ns;     /* CLOCK_REALTIME when the process started (live), 0: not known */
 
     struct segment *segments;
@@ -76,19 +94,24 @@ struct pst_target {
     char *segment_names;       /* the bytes behind their paths */
     struct target_thread *threads;
     size_t thread_count;
+    struct target_symbol *symbols_noted; /* NULL: none */
+    size_t symbol_noted_count;
+    char *symbol_names;        /* the bytes behind their names */
     struct error_list errors;
 
     /* The caller's wishes (copies, owned). */
     char *wanted_executable, *sysroot, *debug_dir, *layout_file, *assume_version;
     bool no_pause;
     unsigned pause_timeout_ms;
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    void *progress_context;
 
     bool is_searching;         /* for the interpreter's image: what other files lack then is not missed */
 
     uint64_t pause_ns;         /* the longest that any one thread was held by the last pause(); valid after
                                 * resume(); 0: none was */
 
-    struct process *process;       /* a live target's own: see target/process.h */
+    struct process *process;       /* a live target's own, and a dying one's: see target/process.h, target/crash.c */
     struct core *core;             /* a core's own: see target/core.h */
     struct source_cache *sources;  /* see target/source.h */
     struct symbol_cache *symbols;  /* see image/symbolize.h */
@@ -102,6 +125,10 @@ const struct segment *target_find_segment(const struct pst_target *target, pst_a
 /* The thread with this tid (inner: as numbered inside its PID namespace), or NULL. */
 struct target_thread *target_find_thread(const struct pst_target *target, pid_t tid);
 struct target_thread *target_find_inner_thread(const struct pst_target *target, pid_t tid);
+
+/* What the notes say, by address and by name; NULL and 0: nothing. */
+const char *target_find_noted_name(const struct pst_target *target, pst_addr address);
+pst_addr target_find_noted_symbol(const struct pst_target *target, const char *name);
 
 /* Shared by the kinds: a zeroed target with copies of the options. */
 MUST_USE pst_error *target_new(pst_target_kind kind, const pst_target_options *options,

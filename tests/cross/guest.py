@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """guest.py TOOL FOLDER: runs target programs with every interpreter found, looks at each with the tool, and leaves it
-all in FOLDER for tests/cross/kept.py to judge on another machine: what the program says of itself, what the tool said of
-the process, and the core that the kernel wrote when it died of SIGABRT.
+all in FOLDER for tests/cross/kept.py to judge on another machine: what the program says of itself, what the tool said
+of the process, and the core that the kernel wrote when it died of SIGABRT.
 
     FOLDER/ID/SCENARIO/{truth.json,kernel.json,live.json,core}      stacks: the scenarios of tests/oracle
     FOLDER/ID/codes/{truth,adaptive.live,adaptive,others.json,live.json,core}

@@ -335,8 +335,9 @@ class Dump:
     def __init__(self, *arguments, prefix=(), tool=PYSTANDER, timeout=60, env=None, **how):
         started = time.monotonic()
         self.command = [*map(str, prefix), tool, *map(str, arguments)]
-        process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=how.pop("stdout", subprocess.PIPE),
-                                   stderr=subprocess.PIPE, env=env or tool_environment(), **how)
+        process = subprocess.Popen(self.command, stdin=how.pop("stdin", subprocess.DEVNULL),
+                                   stdout=how.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE,
+                                   env=env or tool_environment(), **how)
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:

@@ -287,7 +287,8 @@ static void assert_report(struct fixture *fixture, void print(const struct repor
 #define JSON_HEAD                                                                                              \
     "{\"schema\": \"pystander.code/1\",\n"                                                                     \
     "\"target\": {\"kind\": \"process\", \"pid\": 4711, \"path\": null, \"executable\": null, "                \
-    "\"arguments\": null, \"arch\": \"aarch64\", \"signal\": null},\n"                                                \
+    "\"arguments\": null, \"arch\": \"aarch64\", \"signal\": null, \"uid\": null, \"gid\": null, "             \
+    "\"ppid\": null, \"started\": null, \"written\": null, \"writer\": null},\n"                               \
     "\"python\": {\"version\": \"3.12.1\", \"hexversion\": 51118576, \"free_threaded\": false, "               \
     "\"debug_build\": false, \"runtime_address\": \"0x1000\", \"layout\": []},\n"
 
@@ -458,7 +459,9 @@ static void nothing_to_search(void **state)
     assert_report(&fixture, report_code_json,
                   "{\"schema\": \"pystander.code/1\",\n"
                   "\"target\": {\"kind\": \"process\", \"pid\": 4711, \"path\": null, \"executable\": null, "
-                  "\"arguments\": null, \"arch\": null, \"signal\": null},\n\"python\": null,\n\"codes\": [],\n"
+                  "\"arguments\": null, \"arch\": null, \"signal\": null, \"uid\": null, \"gid\": null, "
+                  "\"ppid\": null, \"started\": null, \"written\": null, \"writer\": null},\n"
+                  "\"python\": null,\n\"codes\": [],\n"
                   "\"scanned_size\": null,\n\"pause_ns\": null,\n\"errors\": [" JSON_ERROR("no", "open") "]}\n");
     tear_down(&fixture);
 }

@@ -120,8 +120,9 @@ struct core_file begin_kernel_core(int signal, int code, uint64_t address)
 
 void add_image(struct core_file *core, const char *build_id, const char *path)
 {
-    static uint8_t image[IMAGE_FILE_SIZE];
+    static uint8_t image[IMAGE_FILE_SIZE], heap[PAGE];
     image_file_fill(image, build_id);
+    core_file_load(core, data_address, PF_R | PF_W, heap, PAGE, PAGE);
     core_file_load(core, image_address, PF_R, image, PAGE, PAGE);
     core_file_load(core, image_address + PAGE, PF_R | PF_X, NULL, 0, PAGE);
     core_file_load(core, image_address + 2 * PAGE, PF_R, NULL, 0, PAGE);

@@ -28,7 +28,7 @@ void expect_refused(const char *path, pst_error_code code, const char *message, 
 
 /* What the kernel writes first of a process with one thread. */
 struct core_file begin_kernel_core(int signal, int code, uint64_t address);
-/* Adds an image as the kernel's default filter leaves it: the first page alone. */
+/* Adds an image as the kernel's default filter leaves it, the first page alone; and a heap at data_address. */
 void add_image(struct core_file *core, const char *build_id, const char *path);
 void write_image(const char *path, const char *build_id);
 

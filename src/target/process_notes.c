@@ -1,0 +1,164 @@
+/*
+ * What a core says of a process in its notes, of one that lives. The structs are the kernel's (include/linux/elfcore.h,
+ * uapi/linux/elfcore.h), in the order in which gdb writes them: NT_PRPSINFO first, and no signal that anybody died of.
+ */
+#include "target/process.h"
+
+#include "base/bytes.h"
+#include "target/notes.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <time.h>
+
+#if defined(__x86_64__)
+typedef struct user_fpregs_struct float_registers;
+#else
+typedef struct user_fpsimd_struct float_registers;
+#endif
+
+/* Of one thread. */
+struct registers {
+    uint8_t general[sizeof(struct user_regs_struct)];
+    uint8_t floats[sizeof(float_registers)];
+};
+
+enum {
+    MAX_STATUS_SIZE = 1 << 20,
+    REGISTERS_SIZE = sizeof(struct user_regs_struct),
+    FLOAT_REGISTERS_SIZE = sizeof(float_registers),
+    /* struct elf_prstatus */
+    PR_PID_OFF = 32,
+    PR_PPID_OFF = 36,
+    PR_REG_OFF = 112,
+    PRSTATUS_SIZE = PR_REG_OFF + REGISTERS_SIZE + 8,
+    /* struct elf_prpsinfo */
+    PR_SNAME_OFF = 1,
+    PR_UID_OFF = 16,
+    PR_GID_OFF = 20,
+    PR_PSINFO_PID_OFF = 24,
+    PR_PSINFO_PPID_OFF = 28,
+    PR_FNAME_OFF = 40,
+    PR_FNAME_SIZE = 16,
+    PR_PSARGS_OFF = 56,
+    PR_PSARGS_SIZE = 80,
+    PRPSINFO_SIZE = 136,
+};
+
+/* ---- registers -------------------------------------------------------------------------------------------- */
+
+/* What can't be had stays zero. */
+static void read_set(pid_t tid, unsigned set, uint8_t *registers, size_t size)
+{
+    struct iovec vector = {registers, size};
+    if (ptrace(PTRACE_GETREGSET, tid, (void *)(uintptr_t)set, &vector) != 0)
+        memset(registers, 0, size);
+}
+
+/* Of threads that are not stopped they stay zero. */
+void process_read_registers(struct pst_target *target)
+{
+    struct process *process = target->process;
+    free(process->registers);
+    process->registers = calloc(process->tracee_count + 1, sizeof *process->registers);
+    process->registers_count = process->registers ? process->tracee_count : 0;
+    for (size_t i = 0; i < process->registers_count; i++) {
+        if (process->tracees[i].state != TRACEE_STOPPED)
+            continue;
+        struct registers *registers = &process->registers[i];
+        read_set(process->tracees[i].tid, NT_PRSTATUS, registers->general, sizeof registers->general);
+        read_set(process->tracees[i].tid, NT_PRFPREG, registers->floats, sizeof registers->floats);
+        if (i < target->thread_count)
+            pst_error_free(process_read_tls(target, &target->threads[i]));
+    }
+}
+
+/* ---- notes ------------------------------------------------------------------------------------------------ */
+
+static void add_prpsinfo(struct text *notes, const struct pst_target *target, const struct proc_stat *stat,
+                         const char *status)
+{
+    uint8_t bytes[PRPSINFO_SIZE] = {0};
+    uint64_t ids[4];
+    bytes[PR_SNAME_OFF] = (uint8_t)stat->state;
+    if (proc_status_numbers(status, "Uid:", 10, ids, 4) > 0)
+        notes_put(bytes + PR_UID_OFF, ids[0], 4);
+    if (proc_status_numbers(status, "Gid:", 10, ids, 4) > 0)
+        notes_put(bytes + PR_GID_OFF, ids[0], 4);
+    notes_put(bytes + PR_PSINFO_PID_OFF, (uint32_t)target->pid, 4);
+    notes_put(bytes + PR_PSINFO_PPID_OFF, (uint32_t)stat->parent, 4);
+    memcpy(bytes + PR_FNAME_OFF, stat->name, strnlen(stat->name, PR_FNAME_SIZE - 1));
+    for (size_t i = 0; i + 1 < target->arguments_size && i + 1 < PR_PSARGS_SIZE; i++)
+        bytes[PR_PSARGS_OFF + i] = target->arguments[i] ? (uint8_t)target->arguments[i] : ' ';
+    notes_add(notes, "CORE", NT_PRPSINFO, bytes, sizeof bytes);
+}
+
+static void add_thread(struct text *notes, const struct pst_target *target, size_t index, pid_t parent)
+{
+    const struct target_thread *thread = &target->threads[index];
+    const struct process *process = target->process;
+    uint8_t bytes[PRSTATUS_SIZE] = {0};
+    notes_put(bytes + PR_PID_OFF, (uint32_t)thread->tid, 4);
+    notes_put(bytes + PR_PPID_OFF, (uint32_t)parent, 4);
+    if (index < process->registers_count)
+        memcpy(bytes + PR_REG_OFF, process->registers[index].general, REGISTERS_SIZE);
+    notes_add(notes, "CORE", NT_PRSTATUS, bytes, sizeof bytes);
+    if (index < process->registers_count)
+        notes_add(notes, "CORE", NT_PRFPREG, process->registers[index].floats, FLOAT_REGISTERS_SIZE);
+    if (target->machine == EM_AARCH64 && thread->has_tls) {
+        uint8_t tls[8];
+        notes_put(tls, thread->tls, sizeof tls);
+        notes_add(notes, "LINUX", NT_ARM_TLS, tls, sizeof tls);
+    }
+}
+
+size_t process_read_auxv(const struct pst_target *target, uint8_t *bytes, size_t size)
+{
+    char *auxv;
+    size_t got, used = 0;
+    if (proc_read_file(target->process->memory_directory, "auxv", size, &auxv, &got) != 0)
+        return 0;
+    for (size_t at = 0; at + 16 <= got && !used; at += 16)
+        if (bytes_unsigned((const uint8_t *)auxv + at, 8) == AT_NULL)
+            used = at + 16;
+    memcpy(bytes, auxv, used);
+    free(auxv);
+    return used;
+}
+
+static void add_auxv(struct text *notes, const struct pst_target *target)
+{
+    uint8_t auxv[TARGET_MAX_AUXV_SIZE];
+    size_t size = process_read_auxv(target, auxv, sizeof auxv);
+    if (size)
+        notes_add(notes, "CORE", NT_AUXV, auxv, size);
+}
+
+pst_error *process_write_notes(struct pst_target *target, struct text *notes)
+{
+    const struct process *process = target->process;
+    struct proc_stat stat;
+    char *status;
+    size_t size;
+    int errnum = proc_read_stat(process->directory, "stat", &stat);
+    if (!errnum)
+        errnum = proc_read_file(process->directory, "status", MAX_STATUS_SIZE, &status, &size);
+    if (errnum)
+        return error_system(PST_ERROR_SYSTEM, errnum, "cannot read /proc/%d", target->pid);
+    add_prpsinfo(notes, target, &stat, status);
+    free(status);
+    for (size_t i = 0; i < target->thread_count; i++)
+        add_thread(notes, target, i, stat.parent);
+    add_auxv(notes, target);
+    notes_add_files(notes, target);
+    notes_add_threads(notes, target);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    notes_add_origin(notes, target, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, true);
+    return NULL;
+}

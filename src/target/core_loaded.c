@@ -229,8 +229,8 @@ static bool read_file_head(const struct core *core, int fd, struct elf_head *hea
     return false;
 }
 
-/* An image whose program headers, or, if this is 0, whose start is known; NULL: it is not there. false: out of memory.
- */
+/* An image of which is known where its program headers are, or, if that is 0, its bias; NULL: it is not there. false:
+ * out of memory. */
 static bool add_from_file(struct finder *finder, int fd, pst_addr headers_at, pst_addr bias, struct loaded **image)
 {
     struct elf_head head;

@@ -6,9 +6,7 @@ It is given a folder, which it has as /work; what runs there is /work/run (with 
 import os
 import pathlib
 import shutil
-import struct
 import subprocess
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INIT = ROOT / "tests/cross/init.c"
@@ -56,7 +54,8 @@ def archive(files):
 
 def initramfs(scratch):
     program = scratch / "init"
-    subprocess.run([COMPILER, f"--sysroot={arm64_root()}/bookworm", "-static", "-O1", "-Wall", "-Werror", "-o", program, INIT], check=True)
+    subprocess.run([COMPILER, f"--sysroot={arm64_root()}/bookworm", "-static", "-O1", "-Wall", "-Werror",
+                    "-o", program, INIT], check=True)
     kernel = arm64_root() / "kernel"
     files = {"init": program.read_bytes(), "modules": (kernel / "modules").read_bytes()}
     for name in files["modules"].decode().split():
@@ -76,12 +75,12 @@ def run(folder, scratch):
                     str(WORK_DISK >> 10)], check=True, env=environment(), stdout=subprocess.DEVNULL)
     disks = []
     for path, options in (arm64_root() / "roots.ext4", ",readonly=on"), (disk, ",cache=unsafe"):
-        name = "disk%d" % len(disks)
+        name = "disk%d" % (len(disks) // 4)
         disks += ["-drive", f"if=none,id={name},format=raw,file={path}{options}",
                   "-device", f"virtio-blk-pci,drive={name}"]
     console = scratch / "console"
     command = [QEMU, "-machine", "virt", "-cpu", "max,pauth-impdef=on", "-smp", "2", "-m", str(MEMORY), "-nodefaults",
-               "-no-user-config", "-display", "none", "-serial", f"file:{console}", *disks[:4], *disks[4:],
+               "-no-user-config", "-display", "none", "-serial", f"file:{console}", *disks,
                "-kernel", arm64_root() / "kernel/vmlinuz", "-initrd", scratch / "initramfs",
                "-append", "console=ttyAMA0 quiet panic=-1 random.trust_cpu=on", "-no-reboot"]
     try:

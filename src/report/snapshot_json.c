@@ -25,6 +25,11 @@ void report_snapshot_json(const struct report *report, struct report_sink *sink)
     add_number_or_null(text, small ? small->origin_size : 0);
     add_literal(text, ",\n\"heap_cut\": ");
     add_boolean(text, small && pst_core_is_heap_cut(small->core));
+    add_literal(text, ",\n\"pause_ns\": ");
+    if (small)
+        text_add_unsigned(text, pst_snapshot_get_pause_ns(report->snapshot));
+    else
+        add_literal(text, "null");
     add_literal(text, ",\n\"errors\": [");
     report_json_own_errors(report, text, &is_first);
     if (small)

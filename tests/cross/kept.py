@@ -32,6 +32,22 @@ def read_kernel(path, root):
     return dict(kernel, root=str(root))
 
 
+class Comparison(compare.Comparison):
+    """Sources are those of this repository and of the sysroot; what else the program had is not here any more."""
+
+    def source_line(self, file, line):
+        programs = self.kernel["programs"] + "/"
+        if not file.startswith(programs):
+            return super().source_line(file, line)
+        path = HERE.parents[1] / "fixtures/programs" / file[len(programs):]
+        lines = path.read_bytes().split(b"\n") if path.exists() else []
+        return lines[line - 1].decode("utf-8", "surrogateescape") if line and 0 < line <= len(lines) else None
+
+    def source(self, path, got, place):
+        if self.is_core or got is None or self.source_line(place["file"], place["line"]) is not None:
+            super().source(path, got, place)
+
+
 class Verdict:
     def __init__(self, fields, differences, count=0):
         self.fields, self.differences, self.count = fields, differences, count
@@ -39,8 +55,8 @@ class Verdict:
 
 def judge_stack(folder, root, mode, text, core=None):
     """`text`: what the tool wrote."""
-    kernel = read_kernel(folder / "kernel.json", root if mode == "core" else "")
-    comparison = compare.Comparison(read_json(folder / "truth.json"), kernel, mode, core)
+    kernel = read_kernel(folder / "kernel.json", root)
+    comparison = Comparison(read_json(folder / "truth.json"), kernel, mode, core)
     comparison.report(compare.parse(text))
     return Verdict(comparison.field_count, comparison.differences)
 

@@ -48,7 +48,10 @@ static void read_pages(void *context, struct memory_page *const *pages, size_t c
 /* Puts what is in the store over the bytes. */
 static void overlay(const struct page_store *store, pst_addr address, uint8_t *bytes, size_t size)
 {
-    for (pst_addr page = address & ~(pst_addr)(MEMORY_PAGE_SIZE - 1); page < address + size; page += MEMORY_PAGE_SIZE) {
+    /* Counted, not compared: the last page there can be has none behind it. */
+    size_t count = size ? (size_t)((address & (MEMORY_PAGE_SIZE - 1)) + size - 1) / MEMORY_PAGE_SIZE + 1 : 0;
+    for (size_t i = 0; i < count; i++) {
+        pst_addr page = (address & ~(pst_addr)(MEMORY_PAGE_SIZE - 1)) + i * MEMORY_PAGE_SIZE;
         const struct stored_page *stored = page_store_find(store, page);
         if (!stored)
             continue;

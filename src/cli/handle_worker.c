@@ -196,8 +196,7 @@ static enum handle_result make_report(const struct handle *handle, const struct 
     pst_target *target;
     pst_error *error = pst_target_open_crash(handle->pid, handle->head, handle->head_size, NULL, &target);
     if (!error) {
-        error = handle_sandbox_enter(handle->pid, handle->settings->numbers[HANDLE_MAX_REPORT]);
-        prctl(PR_SET_PDEATHSIG, SIGKILL);   /* which another user id has undone */
+        error = handle_sandbox_enter(target, handle->settings->numbers[HANDLE_MAX_REPORT]);
         enum handle_result result = error ? HANDLE_FAILED : report_target(handle, papers, target);
         pst_target_close(target);
         if (!error)
@@ -218,8 +217,9 @@ static bool leave_pipe(void)
     return left;
 }
 
-_Noreturn static void run_child(const struct handle *handle, const struct papers *papers, pid_t parent)
+_Noreturn static void run_child(struct handle *handle, const struct papers *papers, pid_t parent)
 {
+    spool_close(&handle->spool);   /* what others left there is none of its business, not even the names */
     if (!leave_pipe() || dup2(papers->log, STDERR_FILENO) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
         getppid() != parent)
         _exit(HANDLE_FAILED);

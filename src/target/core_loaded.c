@@ -1,8 +1,8 @@
 /*
  * What was mapped, where the core does not say it: some writers make no NT_FILE note (qemu-user, google-coredumper,
  * kernels before 3.7), and a truncated core may have lost it. Images are found by the ELF headers that segments of
- * the core begin with; what the files were called is in the dynamic loader's own list (glibc's and musl's <link.h>:
- * struct r_debug, struct link_map), the executable's path in AT_EXECFN.
+ * the core begin with; what the files were called is in the dynamic loader's own list (target/link_map.h), the
+ * executable's path in AT_EXECFN.
  *
  * qemu-user leaves the headers out as well, with all that can be executed. Then the file of that name says what its
  * parts are, and the list (of the executable: AT_PHDR) where it was loaded. Whether it is the right file is found out
@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
+#include "target/link_map.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -31,9 +32,6 @@ enum {
     MAX_EXECUTABLES = 16,       /* images tried for one: it is the lowest, or next to it */
     MAX_FILES = CORE_MAX_OPEN_FILES, /* that are asked what their parts are */
 };
-
-/* struct r_debug; struct link_map. */
-enum { R_MAP_OFF = 8, L_ADDR_OFF = 0, L_NAME_OFF = 8, L_LD_OFF = 16, L_NEXT_OFF = 24 };
 
 /* An image that was found. */
 struct loaded {

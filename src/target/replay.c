@@ -1,5 +1,7 @@
 #include "target/replay.h"
 
+#include "base/order.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,12 +76,6 @@ static size_t read_range(void *context, pst_addr address, uint8_t *bytes, size_t
     return got;
 }
 
-static int compare_addresses(const void *one, const void *other)
-{
-    pst_addr a = *(const pst_addr *)one, b = *(const pst_addr *)other;
-    return (a > b) - (a < b);
-}
-
 static pst_error *list_stored(struct replay *replay)
 {
     size_t count = replay->store->count;
@@ -88,7 +84,7 @@ static pst_error *list_stored(struct replay *replay)
         return error_no_memory();
     for (size_t i = 0; i < count; i++)
         replay->stored[i] = replay->store->pages[i].address;
-    qsort(replay->stored, count, sizeof *replay->stored, compare_addresses);
+    qsort(replay->stored, count, sizeof *replay->stored, order_addresses);
     replay->stored_count = count;
     return NULL;
 }

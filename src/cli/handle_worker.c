@@ -131,7 +131,10 @@ struct reading {
 static pst_error *read_target(const struct handle *handle, pst_target *target, struct reading *reading)
 {
     if (handle->settings->numbers[HANDLE_SNAPSHOT]) {
-        const pst_core_options options = {.size = sizeof options};
+        const pst_core_options options = {
+            .size = sizeof options,
+            .max_frames = handle->settings->numbers[HANDLE_MAX_FRAMES],
+        };
         pst_error *error = pst_core_take(target, &options, &reading->core);
         if (!error)
             reading->snapshot = pst_core_get_snapshot(reading->core);

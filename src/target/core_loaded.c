@@ -385,7 +385,7 @@ pst_error *core_find_loaded(struct core *core)
     core->target->segment_names = finder.names.data;
     if (finder.image_count >= MAX_IMAGES || finder.header_count >= MAX_HEADERS)
         error_list_add(&core->target->errors,
-                       error_new(PST_ERROR_LIMIT, "the core has more than %d mapped files, or %d that look so: the rest "
-                                 "was not looked for", MAX_IMAGES, MAX_HEADERS));
+                       error_new(PST_ERROR_LIMIT, "the core has more than %d mapped files, or %d that look so: the "
+                                 "rest was not looked for", MAX_IMAGES, MAX_HEADERS));
     return NULL;
 }

@@ -1,5 +1,5 @@
-/* The dynamic loader's list of what it loaded: struct r_debug and struct link_map of glibc's and musl's <link.h>, on any
- * 64-bit machine. */
+/* The dynamic loader's list of what it loaded: struct r_debug and struct link_map of glibc's and musl's <link.h>, on
+ * any 64-bit machine. */
 #ifndef PYSTANDER_TARGET_LINK_MAP_H
 #define PYSTANDER_TARGET_LINK_MAP_H
 

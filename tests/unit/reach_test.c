@@ -1,5 +1,5 @@
-/* What variables lead to: the words before an object that lead to its attributes, by version; and that it comes to an end
- * wherever memory does. */
+/* What variables lead to: the words before an object that lead to its attributes, by version; and that it comes to an
+ * end wherever memory does. */
 #include "python/reach.h"
 #include "python/object.h"
 
@@ -54,7 +54,8 @@ static void begin(struct world *world, int minor, enum flavour flavour, pst_addr
     fake_map(&world->fake, UINT64_MAX - 4095, 4095); /* as far as a mapping goes */
     world->python.target = fake_target(&world->fake);
     world->python.memory = world->python.target->memory;
-    world->python.version = (struct version){.major = 3, .minor = minor, .free_threaded = flavour == FLAVOUR_FREE_THREADED};
+    world->python.version =
+        (struct version){.major = 3, .minor = minor, .free_threaded = flavour == FLAVOUR_FREE_THREADED};
     world->python.location.type_type = TYPES;
     const pst_addr class = TYPES + REGION_SIZE / 2;
     put(world, TYPES, F(PyObject_ob_type), TYPES);

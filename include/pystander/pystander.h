@@ -180,7 +180,8 @@ typedef struct pst_process_details {
     bool has_start;            /* a live process */
     int64_t start;             /* when it started, in seconds since 1970, UTC */
     bool has_written;          /* a core that is a file */
-    int64_t written;           /* when that was last written to, likewise: a core does not say when the process died */
+    int64_t written;           /* when that was last written to, likewise: a core does not say when the process died. Of
+                                * one that pst_core_write() made: when it, or the core that it was made of, was */
     pst_writer writer;         /* of a core */
 } pst_process_details;
 
@@ -521,6 +522,7 @@ typedef struct pst_core_options {
     bool all_code;         /* every code object, as PST_CODE_ALL; else those that run */
     uint64_t heap_size;    /* bytes to keep of what variables lead to, the nearest first; 0: PST_CORE_HEAP_SIZE */
     bool with_heap_size;   /* heap_size is meant, 0 too */
+    size_t max_frames;     /* of its snapshot: innermost frames of each thread; 0: all. The core has all of them */
 } pst_core_options;
 
 #define PST_CORE_HEAP_SIZE (256 * 1024)
@@ -536,7 +538,7 @@ PST_API const pst_error *pst_core_get_errors(const pst_core *core);
 PST_API uint64_t pst_core_get_kept_size(const pst_core *core);
 /* What variables lead to was cut at heap_size. */
 PST_API bool pst_core_is_heap_cut(const pst_core *core);
-/* Writes it to `fd`, which may be a pipe; *size bytes. Once. */
+/* Writes it to `fd`, which may be a pipe, from where that is; *size bytes. After an error a part of it is written. */
 PST_API PST_MUST_USE pst_error *pst_core_write(pst_core *core, int fd, uint64_t *size);
 PST_API void pst_core_free(pst_core *core);
 

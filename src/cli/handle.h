@@ -74,9 +74,10 @@ enum handle_result handle_report(struct handle *handle, int64_t deadline_ns);
 
 /* ---- handle_sandbox.c ------------------------------------------------------------------------------------- */
 
-/* Gives up what is not needed to read a target that was opened: rights, and ways to write, connect and execute. `pid`
- * is the process whose files will be read. */
-MUST_USE pst_error *handle_sandbox_enter(pid_t pid, uint64_t max_file_size);
+/* Gives up what is not needed to read a target that was opened (pst_target_open_crash()): rights, and ways to write,
+ * connect and execute. What is left are the rights of the process, whose files will be read; if it is gone, nobody's.
+ */
+MUST_USE pst_error *handle_sandbox_enter(const pst_target *target, uint64_t max_file_size);
 
 /* ---- handle_stream.c -------------------------------------------------------------------------------------- */
 

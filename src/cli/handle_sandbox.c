@@ -56,14 +56,19 @@ static size_t read_numbers(const char *status, const char *field, unsigned *numb
     return count;
 }
 
+static void become_nobody(struct identity *identity)
+{
+    identity->uid = identity->gid = NOBODY;
+    identity->group_count = 0;
+}
+
 /* Of the process as the file system sees it; nobody's, if it is gone. */
-static void read_identity(pid_t pid, struct identity *identity)
+static void read_identity(const pst_target *target, struct identity *identity)
 {
     char path[32], *status = calloc(1, MAX_STATUS_SIZE + 1);
     unsigned ids[4];
-    identity->uid = identity->gid = NOBODY;
-    identity->group_count = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    become_nobody(identity);
+    snprintf(path, sizeof path, "/proc/%d/status", pst_target_get_pid(target));
     int fd = status ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (fd >= 0 && read(fd, status, MAX_STATUS_SIZE) > 0 && read_numbers(status, "\nUid:", ids, 4) == 4) {
         identity->uid = ids[3];
@@ -73,6 +78,9 @@ static void read_identity(pid_t pid, struct identity *identity)
     if (fd >= 0)
         close(fd);
     free(status);
+    /* If it is there now, its number was its own when that was read; else another, of root say, may have got it. */
+    if (!pst_crash_is_held(target))
+        become_nobody(identity);
 }
 
 static pst_error *drop_capabilities(void)
@@ -84,19 +92,25 @@ static pst_error *drop_capabilities(void)
     return NULL;
 }
 
-static pst_error *become_owner(pid_t pid)
+static pst_error *become_owner(const pst_target *target)
 {
     struct identity *identity = malloc(sizeof *identity);
     pst_error *error = NULL;
     if (!identity)
         return error_no_memory();
-    read_identity(pid, identity);
+    read_identity(target, identity);
     if (geteuid() == 0 && (setgroups(identity->group_count, identity->groups) < 0 ||
                            setresgid(identity->gid, identity->gid, identity->gid) < 0 ||
                            setresuid(identity->uid, identity->uid, identity->uid) < 0))
         error = error_system(PST_ERROR_SYSTEM, errno, "the rights of user %u can't be taken on", identity->uid);
     free(identity);
-    return error ? error : drop_capabilities();
+    if (!error)
+        error = drop_capabilities();
+    /* Another user id undoes both. That user must not look into what reads the process, even where fs.suid_dumpable
+     * is 1. */
+    prctl(PR_SET_DUMPABLE, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return error;
 }
 
 /* ---- what we may do --------------------------------------------------------------------------------------- */
@@ -166,7 +180,7 @@ static void forbid_calls(void)
 #endif
 }
 
-pst_error *handle_sandbox_enter(pid_t pid, uint64_t max_file_size)
+pst_error *handle_sandbox_enter(const pst_target *target, uint64_t max_file_size)
 {
     signal(SIGXFSZ, SIG_IGN);
     limit(RLIMIT_FSIZE, max_file_size);
@@ -174,7 +188,7 @@ pst_error *handle_sandbox_enter(pid_t pid, uint64_t max_file_size)
 #if !defined(__SANITIZE_ADDRESS__)
     limit(RLIMIT_DATA, MAX_MEMORY);   /* a sanitizer's own memory is more than that */
 #endif
-    TRY(become_owner(pid));
+    TRY(become_owner(target));
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return error_system(PST_ERROR_SYSTEM, errno, "new rights can't be renounced");
     forbid_writing();

@@ -131,7 +131,10 @@ struct reading {
 static pst_error *read_target(const struct handle *handle, pst_target *target, struct reading *reading)
 {
     if (handle->settings->numbers[HANDLE_SNAPSHOT]) {
-        const pst_core_options options = {.size = sizeof options};
+        const pst_core_options options = {
+            .size = sizeof options,
+            .max_frames = handle->settings->numbers[HANDLE_MAX_FRAMES],
+        };
         pst_error *error = pst_core_take(target, &options, &reading->core);
         if (!error)
             reading->snapshot = pst_core_get_snapshot(reading->core);
@@ -196,8 +199,7 @@ static enum handle_result make_report(const struct handle *handle, const struct 
     pst_target *target;
     pst_error *error = pst_target_open_crash(handle->pid, handle->head, handle->head_size, NULL, &target);
     if (!error) {
-        error = handle_sandbox_enter(handle->pid, handle->settings->numbers[HANDLE_MAX_REPORT]);
-        prctl(PR_SET_PDEATHSIG, SIGKILL);   /* which another user id has undone */
+        error = handle_sandbox_enter(target, handle->settings->numbers[HANDLE_MAX_REPORT]);
         enum handle_result result = error ? HANDLE_FAILED : report_target(handle, papers, target);
         pst_target_close(target);
         if (!error)
@@ -218,8 +220,9 @@ static bool leave_pipe(void)
     return left;
 }
 
-_Noreturn static void run_child(const struct handle *handle, const struct papers *papers, pid_t parent)
+_Noreturn static void run_child(struct handle *handle, const struct papers *papers, pid_t parent)
 {
+    spool_close(&handle->spool);   /* what others left there is none of its business, not even the names */
     if (!leave_pipe() || dup2(papers->log, STDERR_FILENO) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
         getppid() != parent)
         _exit(HANDLE_FAILED);

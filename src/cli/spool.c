@@ -15,6 +15,7 @@ enum {
     TIME_SIZE = 16,             /* "20251126T123711Z" */
     LOCK_INTERVAL_NS = 5 * 1000 * 1000,
     BLOCK_SIZE = 512,           /* what st_blocks counts */
+    MIN_ROOM = 1 << 20,         /* that is made on a full disk */
 };
 
 static const char *const extensions[] = {".txt", ".json", ".small.core", ".core"};
@@ -259,12 +260,13 @@ static size_t count_crashes(const struct listing *listing)
 }
 
 /* Removes the oldest crashes but our own until there are at most `max_count` of at most `max_size` bytes together.
- * Returns how many were removed. */
+ * Returns how many were removed; *freed: how many bytes that gave. */
 static size_t remove_oldest(const struct spool *spool, const struct listing *listing, size_t max_count,
-                            uint64_t max_size)
+                            uint64_t max_size, uint64_t *freed)
 {
     size_t crashes = count_crashes(listing), removed = 0;
     uint64_t total = 0;
+    *freed = 0;
     for (size_t i = 0; i < listing->count; i++)
         total += listing->entries[i].size;
     for (size_t i = 0, count; i < listing->count && (crashes > max_count || total > max_size); i += count) {
@@ -276,6 +278,7 @@ static size_t remove_oldest(const struct spool *spool, const struct listing *lis
             unlinkat(spool->fd, listing->entries[j].name, 0);
         crashes--;
         total -= size;
+        *freed += size;
         removed++;
     }
     return removed;
@@ -284,19 +287,20 @@ static size_t remove_oldest(const struct spool *spool, const struct listing *lis
 pst_error *spool_trim(const struct spool *spool)
 {
     struct listing listing = {0};
+    uint64_t freed;
     pst_error *error = list(spool, &listing);
-    remove_oldest(spool, &listing, spool->max_count, spool->max_size);
+    remove_oldest(spool, &listing, spool->max_count, spool->max_size, &freed);
     listing_free(&listing);
     return error;
 }
 
 /* false: there is none but our own. */
-static bool remove_one(const struct spool *spool)
+static bool remove_one(const struct spool *spool, uint64_t *freed)
 {
     struct listing listing = {0};
     pst_error_free(list(spool, &listing));
     size_t crashes = count_crashes(&listing);
-    size_t removed = crashes ? remove_oldest(spool, &listing, crashes - 1, UINT64_MAX) : 0;
+    size_t removed = crashes ? remove_oldest(spool, &listing, crashes - 1, UINT64_MAX, freed) : 0;
     listing_free(&listing);
     return removed > 0;
 }
@@ -360,10 +364,14 @@ static int try_to_write(const struct spool *spool, const char *extension, const 
 
 pst_error *spool_write(const struct spool *spool, const char *extension, const uint8_t *bytes, size_t size)
 {
+    const uint64_t enough = 2 * (uint64_t)size + MIN_ROOM;
+    uint64_t room = 0, freed = 0;
     int errnum;
-    do
+    do {
         errnum = try_to_write(spool, extension, bytes, size);
-    while ((errnum == ENOSPC || errnum == EDQUOT) && remove_one(spool));
+        room += freed;
+        /* Where that much is filled by others at once, all the crashes there are would not do. */
+    } while ((errnum == ENOSPC || errnum == EDQUOT) && room < enough && remove_one(spool, &freed));
     if (errnum)
         return error_system(PST_ERROR_SYSTEM, errnum, "%s/%s%s can't be written", spool->path, spool->stem, extension);
     return spool_finish(spool, extension);

@@ -40,7 +40,8 @@ int spool_create(const struct spool *spool, const char *extension);
 MUST_USE pst_error *spool_finish(const struct spool *spool, const char *extension);
 void spool_drop(const struct spool *spool, const char *extension);
 
-/* Writes a whole file. If the disk is full, other crashes make room, the oldest first; called with the lock. */
+/* Writes a whole file. If the disk is full, other crashes make room, the oldest first, for about twice its size and no
+ * more: whoever fills the disk must not be rid of all of them by that. Called with the lock. */
 MUST_USE pst_error *spool_write(const struct spool *spool, const char *extension, const uint8_t *bytes, size_t size);
 
 /* Removes the oldest crashes until the limits hold; this one stays. Called with the lock. */

@@ -2,19 +2,10 @@
 
 #include "base/bytes.h"
 #include "image/dynamic.h"
+#include "target/link_map.h"
 
 #include <elf.h>
 #include <string.h>
-
-/* <link.h>, of any 64-bit machine. */
-enum {
-    R_MAP_OFF = 8,
-    R_DEBUG_SIZE = 40,
-    L_NAME_OFF = 8,
-    L_LD_OFF = 16,
-    L_NEXT_OFF = 24,
-    LINK_MAP_SIZE = 40,
-};
 
 static bool read_bytes(struct pst_target *target, pst_addr address, uint8_t *bytes, size_t size)
 {

@@ -266,7 +266,7 @@ const char *symbolize(struct pst_target *target, pst_addr address)
     struct text text = {0};
     describe_symbol(get_image(target, first), segment, address, &text);
     const char *noted = text.size ? NULL : target_find_noted_name(target, address);
-    if (noted)
+    if (noted && strlen(noted) <= SYMBOLIZE_MAX_NAME)
         text_add_string(&text, noted);
     if (!text.size)
         describe_place(first, address, &text);

@@ -13,6 +13,7 @@ enum {
     FIRST_CAPACITY = 1024,
     PREHEADER_WORDS = 4,       /* 3.11+: what stands before an object: GC links, dict, values, weak references */
     PREHEADER_GC_WORDS = 2,    /* the nearest two, which lead to every other object */
+    VALUES_PREFIX_SIZE = 32,   /* 3.11 and 3.12: before the values, the order of up to 30 */
     MAX_TYPE_NAME = 256,
     TYPE_SIZE = 1024,          /* of a PyHeapTypeObject, and the members behind it */
 };
@@ -92,10 +93,13 @@ static bool note(struct reach *reach, uint64_t number)
 /* Counts the pages of memory that was read. */
 static void count_pages(struct reach *reach, pst_addr address, size_t size)
 {
-    pst_addr end = address + size;
-    for (pst_addr page = address & ~(pst_addr)(MEMORY_PAGE_SIZE - 1); page < end; page += MEMORY_PAGE_SIZE)
+    pst_addr page = address & ~(pst_addr)(MEMORY_PAGE_SIZE - 1);
+    /* Counted, not compared: the last page there can be has none behind it. */
+    for (size_t left = size ? size + (size_t)(address - page) : 0; left; page += MEMORY_PAGE_SIZE) {
         if (note(reach, page | NOTED_PAGE))
             reach->size += MEMORY_PAGE_SIZE;
+        left -= left < MEMORY_PAGE_SIZE ? left : MEMORY_PAGE_SIZE;
+    }
 }
 
 /* What can't be an address, or not that of an object or of what malloc() gave, is passed over. */
@@ -282,7 +286,7 @@ static void touch_type(struct reach *reach, const struct python *python, pst_add
 static uint64_t object_size(const struct python *python, pst_addr object, const struct kind *kind)
 {
     enum { TEXT = TPFLAGS_UNICODE_SUBCLASS | TPFLAGS_BYTES_SUBCLASS, TEXT_SIZE = 1024 };
-    enum { INLINE_VALUES_SIZE = 272 /* 3.13+: a head and up to 30 values, behind the object */ };
+    enum { INLINE_VALUES_SIZE = 280 /* 3.13+: a head, up to 30 values and their order, behind the object */ };
     int64_t count = 0;
     uint64_t size = kind->basic_size;
     if (kind->flags & TPFLAGS_INLINE_VALUES)
@@ -301,18 +305,46 @@ static uint64_t object_size(const struct python *python, pst_addr object, const 
     return size + items * kind->item_size;
 }
 
-/* 3.11+: the dict or the values of an instance may stand before it. */
+/* The values of an instance that has no dict yet. 3.12 counts one less, which tells them from a dict. */
+static pst_addr untag_values(const struct python *python, uint64_t word)
+{
+    return word & 1 && python_minor_version(python) == 312 ? word + 1 : word;
+}
+
+/* What stands before the values; a reader needs it for their order. */
+static void touch_values_prefix(struct reach *reach, const struct python *python, pst_addr values)
+{
+    uint8_t bytes[VALUES_PREFIX_SIZE];
+    size_t got;
+    if (values < MEMORY_PAGE_SIZE || !target_find_segment(python->target, values - sizeof bytes))
+        return;
+    pst_error_free(memory_read_some(python->memory, values - sizeof bytes, bytes, sizeof bytes, &got));
+    count_pages(reach, values - sizeof bytes, got);
+}
+
+/* The dict or the values of an instance may stand before it (from 3.13 on the values are behind it):
+ *
+ *     word           -4               -3                      -2               -1
+ *     3.11           values           dict                    GC               GC
+ *     3.12           weak references  dict, or values - 1     GC               GC
+ *     3.13+          weak references  dict                    GC               GC
+ *     free-threaded                                           weak references  dict
+ */
 static void add_preheader(struct reach *reach, const struct python *python, pst_addr object)
 {
     uint8_t bytes[PREHEADER_WORDS * WORD];
     size_t got;
     pst_error_free(memory_read_some(python->memory, object - sizeof bytes, bytes, sizeof bytes, &got));
-    for (size_t i = 0; i < PREHEADER_WORDS - PREHEADER_GC_WORDS && got == sizeof bytes; i++) {
-        /* A free-threaded build has no links there: the dict is the last word. */
-        add_word(reach, python, bytes_word(bytes + i * WORD) & ~(uint64_t)1);
+    if (got < sizeof bytes)
+        return;
+    size_t first = python->version.free_threaded ? PREHEADER_GC_WORDS : 0;
+    for (size_t i = first; i < first + PREHEADER_WORDS - PREHEADER_GC_WORDS; i++) {
+        uint64_t word = bytes_word(bytes + i * WORD);
+        pst_addr values = untag_values(python, word);
+        if (values != word || (i == 0 && python_minor_version(python) == 311))
+            touch_values_prefix(reach, python, values);
+        add_word(reach, python, values);
     }
-    if (python->version.free_threaded && got == sizeof bytes)
-        add_word(reach, python, bytes_word(bytes + sizeof bytes - WORD));
 }
 
 static bool add_object(struct reach *reach, const struct python *python, pst_addr object)
@@ -332,7 +364,7 @@ static bool add_object(struct reach *reach, const struct python *python, pst_add
         touch_type(reach, python, object);
         return true;
     }
-    if (kind.flags & TPFLAGS_MANAGED_DICT)
+    if (kind.flags & TPFLAGS_MANAGED_DICT && python_minor_version(python) >= 311)
         add_preheader(reach, python, object);
     uint64_t size = object_size(python, object, &kind);
     if (add_memory(reach, python, object, size < REACH_MAX_BLOCK_SIZE ? size : REACH_MAX_BLOCK_SIZE) &&

@@ -1,5 +1,6 @@
 #include "python/running.h"
 
+#include "base/order.h"
 #include "python/code_object.h"
 #include "python/object.h"
 #include "python/object_scan.h"
@@ -14,17 +15,11 @@ struct address_set {
     size_t sorted_count;   /* after the last sort: that many are different */
 };
 
-static int compare_addresses(const void *a, const void *b)
-{
-    pst_addr left = *(const pst_addr *)a, right = *(const pst_addr *)b;
-    return (left > right) - (left < right);
-}
-
 static void sort_and_unite(struct address_set *set)
 {
     size_t count = 0;
     if (set->count)
-        qsort(set->items, set->count, sizeof *set->items, compare_addresses);
+        qsort(set->items, set->count, sizeof *set->items, order_addresses);
     for (size_t i = 0; i < set->count; i++)
         if (count == 0 || set->items[i] != set->items[count - 1])
             set->items[count++] = set->items[i];

@@ -215,9 +215,9 @@ static void list_symbols(struct pst_core *core)
     core->symbol_count += symbolize_list(target, core->symbols + core->symbol_count, MAX_SYMBOLS - core->symbol_count);
 }
 
-static pst_error *take_once(struct pst_core *core, bool all_code, bool *complete)
+static pst_error *take_once(struct pst_core *core, bool all_code, size_t max_frames, bool *complete)
 {
-    const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true};
+    const pst_snapshot_options options = {.size = sizeof options, .max_frames = max_frames, .with_hooks = true};
     struct pst_target *target = core->target;
     TRY(snapshot_take(target, &options, &core->reach, &core->snapshot));
     core->is_heap_cut = core->reach.is_cut;
@@ -238,13 +238,16 @@ static pst_error *take(struct pst_core *core, const pst_core_options *options)
         return error_new(PST_ERROR_USAGE, "of this kind of target there is no core");
     for (int attempt = 1; !complete; attempt++) {
         forget(core);
-        TRY(take_once(core, WISH(all_code), &complete));
+        TRY(take_once(core, WISH(all_code), WISH(max_frames), &complete));
         if (!is_live(core) || attempt == MAX_ATTEMPTS)
             break;
     }
     if (!complete)
         error_list_add(&core->errors, error_new(PST_ERROR_READ, "not all that the stacks need could be kept: the small "
                                                 "core gives less of them than the target"));
+    if (core->symbol_count == MAX_SYMBOLS)
+        error_list_add(&core->errors, error_new(PST_ERROR_LIMIT, "the names of more than %d functions would be kept: "
+                                                "the rest is left out", MAX_SYMBOLS));
     if (core->store.is_full)
         error_list_add(&core->errors, error_new(PST_ERROR_LIMIT, "more than %d MB would be kept: the rest is left out",
                                                 ARENA_MAX_SIZE >> 20));

@@ -1,8 +1,8 @@
 /*
  * What was mapped, where the core does not say it: some writers make no NT_FILE note (qemu-user, google-coredumper,
  * kernels before 3.7), and a truncated core may have lost it. Images are found by the ELF headers that segments of
- * the core begin with; what the files were called is in the dynamic loader's own list (glibc's and musl's <link.h>:
- * struct r_debug, struct link_map), the executable's path in AT_EXECFN.
+ * the core begin with; what the files were called is in the dynamic loader's own list (target/link_map.h), the
+ * executable's path in AT_EXECFN.
  *
  * qemu-user leaves the headers out as well, with all that can be executed. Then the file of that name says what its
  * parts are, and the list (of the executable: AT_PHDR) where it was loaded. Whether it is the right file is found out
@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
+#include "target/link_map.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -24,15 +25,13 @@ enum {
     MIN_PAGE_SIZE = 4096,
     MAX_PAGE_SIZE = 65536,      /* aarch64's largest */
     MAX_IMAGES = 1 << 14,
+    MAX_HEADERS = 1 << 16,      /* ELF headers that are looked at, of images and of what only looks like one */
     MAX_LINKS = 1 << 14,        /* entries of the loader's list */
     MAX_DYNAMIC_ENTRIES = 512,  /* about thirty are used */
     MAX_NAME_SIZE = 4096,
     MAX_EXECUTABLES = 16,       /* images tried for one: it is the lowest, or next to it */
     MAX_FILES = CORE_MAX_OPEN_FILES, /* that are asked what their parts are */
 };
-
-/* struct r_debug; struct link_map. */
-enum { R_MAP_OFF = 8, L_ADDR_OFF = 0, L_NAME_OFF = 8, L_LD_OFF = 16, L_NEXT_OFF = 24 };
 
 /* An image that was found. */
 struct loaded {
@@ -49,6 +48,7 @@ struct finder {
     struct loaded *images;
     size_t image_count;
     size_t capacity;      /* of core->mappings */
+    size_t header_count;  /* that were looked at */
     size_t file_count;    /* that were asked */
     struct text names;
 };
@@ -184,6 +184,12 @@ static bool add_image(struct finder *finder, pst_addr start, const struct elf_he
     return insert_image(finder, &image, before);
 }
 
+static bool begins_with_magic(const struct core *core, pst_addr address)
+{
+    char magic[SELFMAG];
+    return core_read(core, address, magic, sizeof magic) == sizeof magic && memcmp(magic, ELFMAG, SELFMAG) == 0;
+}
+
 static bool find_images(struct finder *finder)
 {
     const struct core *core = finder->core;
@@ -191,14 +197,18 @@ static bool find_images(struct finder *finder)
     pst_addr end = 0;
     uint64_t vdso = 0;
     core_find_auxv(core, AT_SYSINFO_EHDR, &vdso);
-    for (size_t i = 0; i < target->segment_count && finder->image_count < MAX_IMAGES; i++) {
+    for (size_t i = 0; i < target->segment_count && finder->image_count < MAX_IMAGES &&
+                       finder->header_count < MAX_HEADERS; i++) {
         const struct segment *segment = &target->segments[i];
         struct core_loaded loaded = { core, segment->start };
         const struct elf_bytes bytes = { core_read_loaded, &loaded, true };
         struct elf_head head;
         const struct core_part *part = core_find_part(core, segment->start);
         if (!part || part->size < sizeof(Elf64_Ehdr) || segment->start < end || segment->start == vdso ||
-            !elf_head_read(&bytes, &head) || head.load_count == 0 || segment->writable > head.loads[0].writable)
+            !begins_with_magic(core, segment->start))
+            continue;
+        finder->header_count++;
+        if (!elf_head_read(&bytes, &head) || head.load_count == 0 || segment->writable > head.loads[0].writable)
             continue;
         if (!add_image(finder, segment->start, &head))
             return false;
@@ -373,5 +383,9 @@ pst_error *core_find_loaded(struct core *core)
         return error_no_memory();
     }
     core->target->segment_names = finder.names.data;
+    if (finder.image_count >= MAX_IMAGES || finder.header_count >= MAX_HEADERS)
+        error_list_add(&core->target->errors,
+                       error_new(PST_ERROR_LIMIT, "the core has more than %d mapped files, or %d that look so: the "
+                                 "rest was not looked for", MAX_IMAGES, MAX_HEADERS));
     return NULL;
 }

@@ -1,6 +1,5 @@
 /*
- * The notes of a core. The structs are the kernel's (include/linux/elfcore.h, uapi/linux/elfcore.h) and not
- * those of this machine's headers: a core of either architecture is read on both.
+ * The notes of a core.
  *
  * Who wrote it shows in the order. The kernel (fs/binfmt_elf.c) begins with the NT_PRSTATUS of the thread
  * that died, then NT_PRPSINFO, NT_SIGINFO, NT_AUXV, NT_FILE, then the other threads. gdb (linux-tdep.c)
@@ -10,6 +9,7 @@
 #include "target/core.h"
 
 #include "base/bytes.h"
+#include "target/note_structs.h"
 #include "target/notes.h"
 
 #include <elf.h>
@@ -20,15 +20,10 @@
 #define NT_ARM_TLS 0x401
 #endif
 
-/* struct elf_prstatus */
-enum { PR_CURSIG_OFF = 12, PR_PID_OFF = 32, PR_REG_OFF = 112 };
 /* struct user_regs_struct of x86-64, in words */
 enum { X86_RIP = 16, X86_RSP = 19, X86_FS_BASE = 21, X86_REGISTER_COUNT = 27 };
 /* struct user_pt_regs of aarch64, likewise */
 enum { ARM_SP = 31, ARM_PC = 32, ARM_REGISTER_COUNT = 34 };
-/* struct elf_prpsinfo */
-enum { PR_UID_OFF = 16, PR_GID_OFF = 20, PR_PSINFO_PID_OFF = 24, PR_PPID_OFF = 28 };
-enum { PR_FNAME_OFF = 40, PR_FNAME_SIZE = 16, PR_PSARGS_OFF = 56, PR_PSARGS_SIZE = 80 };
 
 /* ---- threads --------------------------------------------------------------------------------------- */
 
@@ -99,20 +94,20 @@ static pst_error *take_prpsinfo(struct core *core, const uint8_t *bytes, size_t 
 {
     if (core->has_process)
         return NULL;
-    if (size < PR_PSARGS_OFF + PR_PSARGS_SIZE)
+    if (size < PRPSINFO_SIZE)
         return error_new(PST_ERROR_CORRUPT, "NT_PRPSINFO has %zu bytes: process id and command line are not known",
                          size);
     core->has_process = true;
     core->begins_as_kernels = core->target->thread_count == 1;
     if (!core->has_threads)
         core->target->details.writer = PST_WRITER_DEBUGGER;
-    core->target->pid = (pid_t)bytes_signed(bytes + PR_PSINFO_PID_OFF, 4);
-    core->target->details.parent = (pid_t)bytes_signed(bytes + PR_PPID_OFF, 4);
+    core->target->pid = (pid_t)bytes_signed(bytes + PS_PID_OFF, 4);
+    core->target->details.parent = (pid_t)bytes_signed(bytes + PS_PPID_OFF, 4);
     core->target->details.has_user = true;
-    core->target->details.uid = (uid_t)bytes_unsigned(bytes + PR_UID_OFF, 4);
-    core->target->details.gid = (gid_t)bytes_unsigned(bytes + PR_GID_OFF, 4);
-    memcpy(core->leader_name, bytes + PR_FNAME_OFF, PR_FNAME_SIZE);
-    core->short_arguments = strndup((const char *)bytes + PR_PSARGS_OFF, PR_PSARGS_SIZE);
+    core->target->details.uid = (uid_t)bytes_unsigned(bytes + PS_UID_OFF, 4);
+    core->target->details.gid = (gid_t)bytes_unsigned(bytes + PS_GID_OFF, 4);
+    memcpy(core->leader_name, bytes + PS_FNAME_OFF, PS_FNAME_SIZE);
+    core->short_arguments = strndup((const char *)bytes + PS_ARGS_OFF, PS_ARGS_SIZE);
     return core->short_arguments ? NULL : error_no_memory();
 }
 

@@ -113,7 +113,9 @@ pst_error *core_write_notes(struct pst_target *target, struct text *notes)
     const struct core *core = target->core;
     for (size_t i = 0; i < core->notes_count; i++)
         TRY(copy_notes(core, &core->notes[i], notes));
-    if (!core->has_own_origin && target->details.has_written)
-        notes_add_origin(notes, target, target->details.written * 1000000000, false);
+    int64_t when_ns;
+    if (!core->has_own_origin && target->details.has_written &&
+        !__builtin_mul_overflow(target->details.written, 1000000000, &when_ns))
+        notes_add_origin(notes, target, when_ns, false);
     return NULL;
 }

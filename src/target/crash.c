@@ -233,6 +233,18 @@ static const struct target_operations gone_operations = {
     .write_notes = write_notes,
 };
 
+/* The number may be another's by now, if the process was killed meanwhile. The auxiliary vector tells each program that
+ * was executed from every other: it has the addresses that were chosen at random for it. */
+static pst_error *check_identity(const struct process *process)
+{
+    const struct core *core = process->target->core;
+    uint8_t auxv[TARGET_MAX_AUXV_SIZE];
+    size_t size = core->auxv_size ? process_read_auxv(process->target, auxv, sizeof auxv) : 0;
+    if (core->auxv_size == size && memcmp(core->auxv, auxv, size) == 0)
+        return NULL;
+    return error_new(PST_ERROR_OPEN, "process %d is not the one that crashed, which is gone", process->target->pid);
+}
+
 /* All that needs rights is opened now: whoever parses what a process made up is better off without them. The memory
  * file is of this process or of none, whoever gets its number next. */
 static pst_error *hold_files(struct process *process)
@@ -257,6 +269,8 @@ static pst_error *open_held(struct pst_target *target, pid_t pid)
     target->segment_count = 0;
     target->segment_names = NULL;
     pst_error *error = process_attach(target, pid);
+    if (!error)
+        error = check_identity(target->process);
     if (!error)
         error = hold_files(target->process);
     if (!error)

@@ -77,7 +77,10 @@ bool elf_head_read(const struct elf_bytes *bytes, struct elf_head *head)
         return false;
     if (memcmp(header, ELFMAG, SELFMAG) != 0 || header[EI_CLASS] != ELFCLASS64 || header[EI_DATA] != ELFDATA2LSB)
         return false;
-    head->fixed = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_type), 2) == ET_EXEC;
+    uint64_t type = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_type), 2);
+    if (type != ET_EXEC && type != ET_DYN) /* nobody runs a core: it has other people's memory */
+        return false;
+    head->fixed = type == ET_EXEC;
     head->machine = (uint16_t)bytes_unsigned(header + offsetof(Elf64_Ehdr, e_machine), 2);
 
     uint8_t table[ELF_HEAD_MAX_PROGRAM_HEADERS * sizeof(Elf64_Phdr)];
@@ -92,19 +95,20 @@ bool elf_head_read(const struct elf_bytes *bytes, struct elf_head *head)
 
     for (size_t i = 0; i < count; i++) {
         const uint8_t *program_header = table + i * sizeof(Elf64_Phdr);
-        uint64_t type = bytes_unsigned(program_header, 4);
-        if (type == PT_LOAD)
+        uint64_t part = bytes_unsigned(program_header, 4);
+        if (part == PT_LOAD)
             add_load(head, program_header);
-        if (type == PT_DYNAMIC)
+        if (part == PT_DYNAMIC)
             head->dynamic = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_vaddr), 8);
-        if (type == PT_GNU_RELRO) {
+        if (part == PT_GNU_RELRO) {
             head->relro = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_vaddr), 8);
             head->relro_size = bytes_unsigned(program_header + offsetof(Elf64_Phdr, p_memsz), 8);
         }
     }
     /* Only now: a note's place in memory depends on the first PT_LOAD. */
+    size_t note_count = 0;
     for (size_t i = 0; i < count && head->build_id_status != BUILD_ID_FOUND; i++)
-        if (bytes_unsigned(table + i * sizeof(Elf64_Phdr), 4) == PT_NOTE)
+        if (bytes_unsigned(table + i * sizeof(Elf64_Phdr), 4) == PT_NOTE && note_count++ < ELF_HEAD_MAX_NOTES)
             read_notes(bytes, head, table + i * sizeof(Elf64_Phdr));
     return true;
 }

@@ -11,6 +11,7 @@
 
 enum {
     ELF_HEAD_MAX_PROGRAM_HEADERS = 128, /* linkers write about a dozen */
+    ELF_HEAD_MAX_NOTES = 16,            /* PT_NOTEs that are looked at; linkers write up to three */
     ELF_HEAD_MAX_NOTES_SIZE = 4096,     /* bytes of one PT_NOTE that are looked at; build-ids stand in the first 100 */
     BUILD_ID_MAX_SIZE = 64,             /* SHA-1 has 20 bytes */
     BUILD_ID_TEXT_SIZE = 2 * BUILD_ID_MAX_SIZE + 1,
@@ -51,7 +52,7 @@ struct elf_head {
     size_t build_id_size;
 };
 
-/* false: this is no 64-bit little-endian ELF image, or its program headers could not be read. */
+/* false: this is no 64-bit little-endian ELF executable or shared library, or its program headers could not be read. */
 bool elf_head_read(const struct elf_bytes *bytes, struct elf_head *head);
 
 /* Both have a build-id and it is the same one. */

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/order.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -447,12 +448,6 @@ void memory_visit(const struct memory *memory, memory_keeper *visit, void *conte
 
 /* ---- batches --------------------------------------------------------------------------------------- */
 
-static int compare_addresses(const void *a, const void *b)
-{
-    pst_addr left = *(const pst_addr *)a, right = *(const pst_addr *)b;
-    return (left > right) - (left < right);
-}
-
 /* The pages of `addresses` that have to be read; of neighbours of one page one, and of others in it most. */
 static size_t list_missing(const struct memory *memory, const pst_addr *addresses, size_t count, pst_addr *wanted)
 {
@@ -492,7 +487,7 @@ void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t co
     if (wanted && pages) {
         size_t wanted_count = list_missing(memory, addresses, count, wanted), page_count = 0;
         /* In order of address, so that neighbours become neighbours here and are read as one. */
-        qsort(wanted, wanted_count, sizeof *wanted, compare_addresses);
+        qsort(wanted, wanted_count, sizeof *wanted, order_addresses);
         for (size_t i = 0; i < wanted_count; i++) {
             struct memory_page *page =
                 i && wanted[i] == wanted[i - 1] ? NULL : take_missing_page(memory, wanted[i]);

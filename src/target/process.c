@@ -484,7 +484,6 @@ void process_close(struct pst_target *target)
 
 static void process_read_user(struct pst_target *target)
 {
-    enum { MAX_STATUS_SIZE = 1 << 20 };
     pst_process_details *details = &target->details;
     char *status;
     size_t size;

@@ -1,4 +1,4 @@
-/* A live process: what process.c, process_threads.c, process_pause.c, process_file.c and process_denied.c share. */
+/* A live process: what process.c and process_*.c share; and one that crashed and is held by the kernel: crash.c. */
 #ifndef PYSTANDER_TARGET_PROCESS_H
 #define PYSTANDER_TARGET_PROCESS_H
 

@@ -1,10 +1,11 @@
 /*
- * What a core says of a process in its notes, of one that lives. The structs are the kernel's (include/linux/elfcore.h,
- * uapi/linux/elfcore.h), in the order in which gdb writes them: NT_PRPSINFO first, and no signal that anybody died of.
+ * What a core says of a process in its notes, of one that lives. They are in the order in which gdb writes them:
+ * NT_PRPSINFO first, and no signal that anybody died of.
  */
 #include "target/process.h"
 
 #include "base/bytes.h"
+#include "target/note_structs.h"
 #include "target/notes.h"
 
 #include <elf.h>
@@ -32,22 +33,7 @@ enum {
     MAX_STATUS_SIZE = 1 << 20,
     REGISTERS_SIZE = sizeof(struct user_regs_struct),
     FLOAT_REGISTERS_SIZE = sizeof(float_registers),
-    /* struct elf_prstatus */
-    PR_PID_OFF = 32,
-    PR_PPID_OFF = 36,
-    PR_REG_OFF = 112,
-    PRSTATUS_SIZE = PR_REG_OFF + REGISTERS_SIZE + 8,
-    /* struct elf_prpsinfo */
-    PR_SNAME_OFF = 1,
-    PR_UID_OFF = 16,
-    PR_GID_OFF = 20,
-    PR_PSINFO_PID_OFF = 24,
-    PR_PSINFO_PPID_OFF = 28,
-    PR_FNAME_OFF = 40,
-    PR_FNAME_SIZE = 16,
-    PR_PSARGS_OFF = 56,
-    PR_PSARGS_SIZE = 80,
-    PRPSINFO_SIZE = 136,
+    PRSTATUS_SIZE = PR_REG_OFF + REGISTERS_SIZE + PR_AFTER_REG_SIZE,
 };
 
 /* ---- registers -------------------------------------------------------------------------------------------- */
@@ -85,16 +71,16 @@ static void add_prpsinfo(struct text *notes, const struct pst_target *target, co
 {
     uint8_t bytes[PRPSINFO_SIZE] = {0};
     uint64_t ids[4];
-    bytes[PR_SNAME_OFF] = (uint8_t)stat->state;
+    bytes[PS_SNAME_OFF] = (uint8_t)stat->state;
     if (proc_status_numbers(status, "Uid:", 10, ids, 4) > 0)
-        notes_put(bytes + PR_UID_OFF, ids[0], 4);
+        notes_put(bytes + PS_UID_OFF, ids[0], 4);
     if (proc_status_numbers(status, "Gid:", 10, ids, 4) > 0)
-        notes_put(bytes + PR_GID_OFF, ids[0], 4);
-    notes_put(bytes + PR_PSINFO_PID_OFF, (uint32_t)target->pid, 4);
-    notes_put(bytes + PR_PSINFO_PPID_OFF, (uint32_t)stat->parent, 4);
-    memcpy(bytes + PR_FNAME_OFF, stat->name, strnlen(stat->name, PR_FNAME_SIZE - 1));
-    for (size_t i = 0; i + 1 < target->arguments_size && i + 1 < PR_PSARGS_SIZE; i++)
-        bytes[PR_PSARGS_OFF + i] = target->arguments[i] ? (uint8_t)target->arguments[i] : ' ';
+        notes_put(bytes + PS_GID_OFF, ids[0], 4);
+    notes_put(bytes + PS_PID_OFF, (uint32_t)target->pid, 4);
+    notes_put(bytes + PS_PPID_OFF, (uint32_t)stat->parent, 4);
+    memcpy(bytes + PS_FNAME_OFF, stat->name, strnlen(stat->name, PS_FNAME_SIZE - 1));
+    for (size_t i = 0; i + 1 < target->arguments_size && i + 1 < PS_ARGS_SIZE; i++)
+        bytes[PS_ARGS_OFF + i] = target->arguments[i] ? (uint8_t)target->arguments[i] : ' ';
     notes_add(notes, "CORE", NT_PRPSINFO, bytes, sizeof bytes);
 }
 

@@ -1,5 +1,7 @@
 #include "target/replay.h"
 
+#include "base/order.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,7 +50,10 @@ static void read_pages(void *context, struct memory_page *const *pages, size_t c
 /* Puts what is in the store over the bytes. */
 static void overlay(const struct page_store *store, pst_addr address, uint8_t *bytes, size_t size)
 {
-    for (pst_addr page = address & ~(pst_addr)(MEMORY_PAGE_SIZE - 1); page < address + size; page += MEMORY_PAGE_SIZE) {
+    /* Counted, not compared: the last page there can be has none behind it. */
+    size_t count = size ? (size_t)((address & (MEMORY_PAGE_SIZE - 1)) + size - 1) / MEMORY_PAGE_SIZE + 1 : 0;
+    for (size_t i = 0; i < count; i++) {
+        pst_addr page = (address & ~(pst_addr)(MEMORY_PAGE_SIZE - 1)) + i * MEMORY_PAGE_SIZE;
         const struct stored_page *stored = page_store_find(store, page);
         if (!stored)
             continue;
@@ -71,12 +76,6 @@ static size_t read_range(void *context, pst_addr address, uint8_t *bytes, size_t
     return got;
 }
 
-static int compare_addresses(const void *one, const void *other)
-{
-    pst_addr a = *(const pst_addr *)one, b = *(const pst_addr *)other;
-    return (a > b) - (a < b);
-}
-
 static pst_error *list_stored(struct replay *replay)
 {
     size_t count = replay->store->count;
@@ -85,7 +84,7 @@ static pst_error *list_stored(struct replay *replay)
         return error_no_memory();
     for (size_t i = 0; i < count; i++)
         replay->stored[i] = replay->store->pages[i].address;
-    qsort(replay->stored, count, sizeof *replay->stored, compare_addresses);
+    qsort(replay->stored, count, sizeof *replay->stored, order_addresses);
     replay->stored_count = count;
     return NULL;
 }

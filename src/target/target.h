@@ -1,6 +1,7 @@
 /*
  * A target: where bytes, threads and images come from. One interface over a live process (process.c), a core
- * (core.c) and, in tests, arrays of bytes. Nothing above src/target knows which it is, but for the few
+ * (core.c), a process that crashed (crash.c: notes of a core, memory of a process), what a small core of one of these
+ * will show (replay.c) and, in tests, arrays of bytes. Nothing above src/target knows which it is, but for the few
  * questions that only one kind can answer (kind, pause).
  */
 #ifndef PYSTANDER_TARGET_TARGET_H

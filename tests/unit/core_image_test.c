@@ -88,6 +88,21 @@ static void test_no_build_id(void **state)
     pst_target_close(target);
 }
 
+/* Whatever it has in common with what is there: nobody maps and runs a core, in which others' memory is. */
+static void test_core_as_image(void **state)
+{
+    (void)state;
+    static uint8_t image[IMAGE_FILE_SIZE];
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    add_image(&core, "\x01\x23", image_path);
+    image_file_fill(image, "\x01\x23");
+    image[offsetof(Elf64_Ehdr, e_type)] = ET_CORE;
+    write_file(image_path, image, sizeof image);
+    struct pst_target *target = open_core(&core);
+    expect_unreadable(target, image_address + PAGE, "is another file (no 64-bit ELF image): not used");
+    pst_target_close(target);
+}
+
 static void test_missing_file(void **state)
 {
     (void)state;
@@ -276,6 +291,7 @@ int main(void)
         TEST(test_image),
         TEST(test_other_build),
         TEST(test_no_build_id),
+        TEST(test_core_as_image),
         TEST(test_missing_file),
         TEST(test_special_files),
         TEST(test_mapping_without_segment),

@@ -268,6 +268,40 @@ static void test_held(void **state)
     free(crash.core);
 }
 
+/* Another process has got the number. */
+static void test_another(void **state)
+{
+    static const uint64_t auxv[] = {AT_RANDOM, 0x7fff12345678, AT_NULL, 0};
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        for (;;)
+            pause();
+    struct core_file file = core_file_begin(EM_X86_64);
+    core_file_note_prstatus(&file, child, SIGABRT, 0x1234);
+    core_file_note_prpsinfo(&file, child, "worker", "");
+    core_file_note_siginfo(&file, SIGABRT, -6, 0);
+    core_file_note_auxv(&file, auxv, sizeof auxv / sizeof *auxv);
+    core_file_map(&file, 0x400000, PAGE, 0, "/nowhere");
+    static const char page[PAGE] = "";
+    core_file_load(&file, 0x400000, PF_R, page, PAGE, PAGE);
+    struct crash crash = make_crash(&file);
+    struct pst_target *target;
+    assert_null(pst_target_open_crash(child, crash.core, crash.head_size, NULL, &target));
+    assert_non_null(pst_target_get_errors(target));
+    assert_non_null(strstr(pst_error_get_message(pst_target_get_errors(target)), "is not the one that crashed"));
+    assert_false(pst_crash_is_held(target));
+    char bytes[sizeof in_memory];
+    pst_error *error = memory_read(target->memory, (pst_addr)(uintptr_t)in_memory, bytes, sizeof bytes);
+    assert_non_null(error);
+    pst_error_free(error);
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    pst_target_close(target);
+    free(crash.core);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
@@ -280,6 +314,7 @@ int main(void)
         TEST(test_cut_heads),
         TEST(test_wrong_numbers),
         TEST(test_held),
+        TEST(test_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,6 +133,31 @@ static void test_replay(void **state)
     (void)state;
 }
 
+/* Behind the last page there can be is no other. */
+static void test_replay_at_the_end(void **state)
+{
+    struct fake fake = {0};
+    struct page_store store;
+    struct pst_target *replay;
+    const struct replay_options options = {.with_files = false};
+    const pst_addr last = UINT64_MAX - MEMORY_PAGE_SIZE + 1;
+    uint8_t bytes[8];
+    size_t got;
+    fake_map(&fake, last, MEMORY_PAGE_SIZE - 1);
+    struct pst_target *origin = fake_target(&fake);
+    page_store_start(&store);
+    keep(&store, last, 42, 0, MEMORY_PAGE_SIZE - 1);
+    assert_null(replay_open(origin, &store, &options, &replay));
+    memory_read_range(replay->memory, last + MEMORY_PAGE_SIZE - 8, bytes, 8, &got);
+    assert_int_equal(got, 7);
+    assert_int_equal(bytes[6], 42);
+    pst_target_close(replay);
+    pst_target_close(origin);
+    page_store_free(&store);
+    fake_free(&fake);
+    (void)state;
+}
+
 /* ---- the file --------------------------------------------------------------------------------------------- */
 
 static struct segment mapping(pst_addr start, size_t size, const char *path, uint64_t offset, bool writable)
@@ -349,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_store),
         cmocka_unit_test(test_keeper),
         cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_replay_at_the_end),
         cmocka_unit_test_setup_teardown(test_core, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_many_loads, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_lying_notes, make_folder, remove_folder),

@@ -224,7 +224,8 @@ static pst_error *take_once(struct pst_core *core, bool all_code, size_t max_fra
     memory_visit(target->memory, page_store_keep, &core->store);
     list_symbols(core);
     TRY(target->operations->write_notes(target, &core->notes));
-    if (core->symbol_count)
+    /* Of a small core they were copied; readers take the first such note. */
+    if (core->symbol_count && !target->symbols_noted)
         notes_add_symbols(&core->notes, core->symbols, core->symbol_count);
     if (core->notes.failed)
         return error_no_memory();

@@ -417,7 +417,8 @@ static pst_error *sort_threads(struct pst_snapshot *snapshot, const size_t *targ
     qsort(places, snapshot->thread_count, sizeof *places, by_place);
     for (size_t i = 0; i < snapshot->thread_count; i++)
         sorted[i] = snapshot->threads[places[i].snapshot_index];
-    memcpy(snapshot->threads, sorted, snapshot->thread_count * sizeof *sorted);
+    if (snapshot->thread_count) /* without one there is no array */
+        memcpy(snapshot->threads, sorted, snapshot->thread_count * sizeof *sorted);
     return NULL;
 }
 

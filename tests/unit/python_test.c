@@ -398,6 +398,18 @@ static void test_broken_frames(void **state)
     end(&world);
 }
 
+/* A target that knows of none, in whose memory there is none either. */
+static void test_no_threads(void **state)
+{
+    (void)state;
+    struct world world;
+    begin(&world, 12);
+    assert_null(threads_join_target(&world.walk));
+    assert_int_equal(world.snapshot.thread_count, 0);
+    free(world.snapshot.threads);
+    end(&world);
+}
+
 /* The limits are those of all threads together, which may share their frames. */
 static void test_limits_of_frames(void **state)
 {
@@ -536,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_frames),
         cmocka_unit_test(test_circle_of_frames),
         cmocka_unit_test(test_broken_frames),
+        cmocka_unit_test(test_no_threads),
         cmocka_unit_test(test_limits_of_frames),
         cmocka_unit_test(test_huge_lasti),
         cmocka_unit_test(test_cut_frames),

@@ -25,7 +25,8 @@ import interpreters  # noqa: E402
 import process  # noqa: E402
 import scenarios  # noqa: E402
 
-# An emulated machine takes its time: these with every interpreter, the long one with the last, code objects of the first.
+# An emulated machine takes its time: these with every interpreter, the long one with the last, code objects of the
+# first.
 SHORT = ("names", "main-exited")
 LONG = ("everything",)
 CODES_VARIANT = "plain:40"

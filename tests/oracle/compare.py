@@ -101,7 +101,7 @@ class Comparison:
             if self.has_fields("target.signal", target["signal"], {"number", "name", "code", "address"}):
                 self.equal("target.signal.number", target["signal"]["number"], 6)
                 self.equal("target.signal.name", target["signal"]["name"], "SIGABRT")
-                self.equal("target.signal.code", target["signal"]["code"], 0)           # SI_USER
+                self.equal("target.signal.code", target["signal"]["code"], self.kernel["signal_code"])
                 self.equal("target.signal.address", target["signal"]["address"], None)
         else:
             self.equal("target.signal", target["signal"], None)

@@ -169,7 +169,8 @@ class Target:
         arguments = [os.fsdecode(part) for part in self.arguments]
         return {"pid": self.pid, "names": names, "states": states, "executables": executables,
                 "arguments": arguments, "moving": set(self.moving), "root": self.programs.root,
-                "programs": self.programs.folder, "arch": os.uname().machine}
+                "programs": self.programs.folder, "arch": os.uname().machine,
+                "signal_code": 0}   # SI_USER
 
     def writable_memory(self):
         maps = read("/proc/%d/maps" % self.pid).decode("utf-8", "replace")

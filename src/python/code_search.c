@@ -18,7 +18,7 @@ enum {
     MAX_ATTEMPTS = 8,
     /* Reads for one code object; the largest that were ever seen take some 10,000. */
     MAX_CODE_WORK = 1 << 24,
-    /* Of a whole search MEMORY_MAX_WORK and, for what lies there may refer to, one for each byte searched: twenty
+    /* Of a whole search memory_get_max_work() and, for what lies there may refer to, one for each byte searched: twenty
      * times what a process full of code objects needs. */
     WORK_PER_BYTE = 1,
 };
@@ -210,7 +210,8 @@ static void decode(struct pst_code_search *search, pst_addr address, bool *wante
 /* false: the search took all the work that it may, and says so. */
 static bool begin_work(struct pst_code_search *search, uint64_t *work)
 {
-    uint64_t most = MEMORY_MAX_WORK + pst_code_search_get_scanned_size(search) * WORK_PER_BYTE;
+    uint64_t most = memory_get_max_work(search->python->memory) +
+                    pst_code_search_get_scanned_size(search) * WORK_PER_BYTE;
     if (search->work >= most) {
         error_list_add(&search->errors, error_new(PST_ERROR_LIMIT, "stopped after %llu reads: what is in this memory "
                                                   "can't be code objects", (unsigned long long)search->work));
@@ -258,9 +259,10 @@ static void prefetch_batch(struct pst_code_search *search)
 {
     struct memory *memory = search->python->memory;
     bool head_only = search->head_only || search->name || search->file;
-    memory_set_work(memory, MEMORY_MAX_WORK);
+    const uint64_t work = memory_get_max_work(memory);
+    memory_set_work(memory, work);
     codes_prefetch(search->python, search->heads, search->head_count, head_only);
-    search->work += MEMORY_MAX_WORK - memory_get_work_left(memory);
+    search->work += work - memory_get_work_left(memory);
     code_heads_settle(search->python, search->heads, search->head_count);
     memory_settle(memory);
 }
@@ -285,6 +287,12 @@ static bool fill_batch(struct pst_code_search *search)
 
 /* ---- stepping ------------------------------------------------------------------------------------------ */
 
+/* Bytes that are taken apart, beside those that are read. */
+static uint64_t count_steps(const struct pst_code *code)
+{
+    return code->bytecode.data ? code->bytecode.size + code->table.size : 0;
+}
+
 /* Decodes it, if it is one and is wanted. */
 static pst_error *try_decode(struct pst_code_search *search, pst_addr address, uint64_t work, bool *wanted,
                              bool *is_code)
@@ -296,7 +304,7 @@ static pst_error *try_decode(struct pst_code_search *search, pst_addr address, u
     pst_error *error = code_validate(search->python, address, is_code);
     if (!error && *is_code)
         decode(search, address, wanted);
-    search->work += work - memory_get_work_left(memory);
+    search->work += work - memory_get_work_left(memory) + count_steps(&search->code);
     return error;
 }
 

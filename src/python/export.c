@@ -169,7 +169,7 @@ static pst_error *search(struct pst_export *exported, const pst_snapshot *snapsh
 
 uint64_t export_get_work(const struct pst_export *exported)
 {
-    uint64_t most = MEMORY_MAX_WORK + exported->scanned_size;
+    uint64_t most = memory_get_max_work(exported->python->memory) + exported->scanned_size;
     uint64_t left = exported->work < most ? most - exported->work : 0;
     return left < EXPORT_MAX_CODE_WORK ? left : EXPORT_MAX_CODE_WORK;
 }
@@ -364,7 +364,7 @@ static pst_error *start(struct pst_export *exported, const pst_snapshot *snapsho
     mark_nested(exported);
     TRY(group_roots(exported));
     memory_begin(exported->python->memory);
-    memory_set_work(exported->python->memory, MEMORY_MAX_WORK);
+    memory_set_work(exported->python->memory, memory_get_max_work(exported->python->memory));
     error = pyc_find_magic(exported->python, exported->opcodes,
                            snapshot->interpreter_count ? snapshot->interpreters[0].address : 0, exported->magic);
     error_list_add(&exported->errors, error);

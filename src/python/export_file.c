@@ -179,7 +179,7 @@ static pst_error *add_functions_module(struct file_maker *maker)
             .functions = functions,
             .function_count = choose_functions(maker, candidates, count, functions),
         };
-        memory_set_work(exported->python->memory, MEMORY_MAX_WORK);
+        memory_set_work(exported->python->memory, memory_get_max_work(exported->python->memory));
         error = pyc_add_module(&exported->marshal, &module, &exported->bytes);
     }
     free(candidates);
@@ -203,7 +203,7 @@ static void find_module(struct file_maker *maker, const struct export_group *gro
     file->is_main = module->is_main;
     if (group->kind != PST_EXPORT_FUNCTIONS)
         return;
-    memory_set_work(exported->python->memory, MEMORY_MAX_WORK);
+    memory_set_work(exported->python->memory, memory_get_max_work(exported->python->memory));
     pst_error *error = module_find_functions(exported->python, module, &maker->functions);
     error_list_add(&exported->file_errors, error_in(error, "the functions of the module"));
 }

@@ -212,9 +212,10 @@ static bool ends_with_own_frame(const struct python *python)
 /* Of all threads together: they may share their frames. */
 static pst_error *check_limits(const struct walk *walk)
 {
-    if (walk->frame_count >= SNAPSHOT_MAX_FRAMES)
-        return error_new(PST_ERROR_LIMIT, "more than %d frames in all: the outer ones were left out",
-                         SNAPSHOT_MAX_FRAMES);
+    uint64_t most = target_limit(walk->python->target, SNAPSHOT_MAX_FRAMES, SNAPSHOT_MIN_FRAMES, SNAPSHOT_FRAME_SIZE);
+    if (walk->frame_count >= most)
+        return error_new(PST_ERROR_LIMIT, "more than %llu frames in all%s: the outer ones were left out",
+                         (unsigned long long)most, most < SNAPSHOT_MAX_FRAMES ? ", for which the core has no room" : "");
     if (walk->error_count >= SNAPSHOT_MAX_ERRORS)
         return error_new(PST_ERROR_LIMIT, "more than %d errors in all: the outer frames were left out",
                          SNAPSHOT_MAX_ERRORS);

@@ -216,6 +216,16 @@ static pst_error *check_ascii(pst_addr object, const struct characters *characte
     return corrupt_string(object, "characters that contradict state.ascii", characters->is_ascii);
 }
 
+/* Many objects may share a string, and each of them has a copy of it here. */
+static pst_error *check_room(const struct python *python, const struct arena *arena, pst_addr object)
+{
+    uint64_t most = target_limit(python->target, STRING_MAX_TOTAL, STRING_MIN_TOTAL, 1);
+    if (arena->total <= most)
+        return NULL;
+    return error_new(PST_ERROR_LIMIT, "the string at 0x%llx is left out: more than %llu bytes are held already",
+                     (unsigned long long)object, (unsigned long long)most);
+}
+
 pst_error *string_decode(struct arena *arena, pst_bytes bytes, pst_text *text)
 {
     enum { MOST_PER_BYTE = 3 };
@@ -235,6 +245,7 @@ pst_error *string_read(const struct python *python, struct arena *arena, pst_add
     if (!is_string)
         return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx is no string", (unsigned long long)object);
 
+    TRY(check_room(python, arena, object));
     TRY(check_end(python, &characters));
     size_t size = characters.count * characters.unit;
     uint8_t *bytes = arena_alloc(arena, size + characters.unit);
@@ -292,6 +303,7 @@ pst_error *bytes_read(const struct python *python, struct arena *arena, pst_addr
 {
     struct characters characters;
     TRY(find_plain_bytes(python, object, &characters));
+    TRY(check_room(python, arena, object));
     TRY(check_end(python, &characters));
     uint8_t *copy = arena_alloc(arena, characters.count + 1);
     if (!copy)

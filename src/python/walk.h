@@ -16,6 +16,8 @@ enum {
     SNAPSHOT_MAX_INTERPRETERS = 1 << 12,  /* each takes a megabyte or more */
     SNAPSHOT_MAX_THREADS = 1 << 17,       /* of all interpreters: with the usual limits the kernel ends at 32,000 */
     SNAPSHOT_MAX_FRAMES = 1 << 23,        /* of all threads: a C stack of 1 GB has room for two million */
+    SNAPSHOT_MIN_FRAMES = 1 << 12,        /* of a core, however small; beyond, one for so many bytes of it: */
+    SNAPSHOT_FRAME_SIZE = 64,             /* no version's frame is smaller */
     SNAPSHOT_MAX_MEMORY = ARENA_MAX_SIZE, /* bytes of frames and, as many again, of strings and tables */
     SNAPSHOT_MAX_ERRORS = 1 << 16,        /* kept beside threads, frames and code objects */
     SNAPSHOT_MAX_SCAN = 1 << 16,          /* bytes of one line table, searched anew for each position */

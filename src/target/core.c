@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { BLOCK_SIZE = 512 /* of st_blocks */ };
+
 static bool is_standard_input(const char *path)
 {
     return strcmp(path, "-") == 0;
@@ -149,6 +151,16 @@ static pst_error *open_file(struct core *core, const char *path)
     return is_stream || begins_compressed(core) ? core_spool(core, path, is_stream) : NULL;
 }
 
+/* What is not in the file is no memory, nor are holes: those are zeros, of which nothing can be made. */
+static void measure_content(struct core *core)
+{
+    struct stat status;
+    uint64_t size = core->file_size;
+    if (fstat(core->fd, &status) == 0 && (uint64_t)status.st_blocks < size / BLOCK_SIZE)
+        size = (uint64_t)status.st_blocks * BLOCK_SIZE;
+    core->target->content_size = size ? size : 1;
+}
+
 static pst_error *open_root(struct core *core)
 {
     const char *path = core->target->sysroot;
@@ -156,50 +168,6 @@ static pst_error *open_root(struct core *core)
     if (core->root < 0 && path)
         return error_system(PST_ERROR_OPEN, errno, "the sysroot %s can't be opened", path);
     return NULL;
-}
-
-/* ---- notes ----------------------------------------------------------------------------------------- */
-
-pst_error *core_take_notes(struct core *core, const uint8_t *notes, size_t notes_size)
-{
-    Elf_Data data = { .d_buf = (void *)notes, .d_size = notes_size, .d_type = ELF_T_NHDR, .d_version = EV_CURRENT };
-    GElf_Nhdr note;
-    size_t name, bytes;
-    for (size_t at = 0, next; (next = gelf_getnote(&data, at, &note, &name, &bytes)) > at; at = next) {
-        if (name > notes_size || note.n_namesz > notes_size - name || bytes > notes_size ||
-            note.n_descsz > notes_size - bytes)
-            break;
-        pst_error *error = core_take_note(core, (const char *)notes + name, note.n_namesz, note.n_type, notes + bytes,
-                                          note.n_descsz);
-        if (error && pst_error_get_code(error) == PST_ERROR_MEMORY)
-            return error;
-        error_list_add(&core->target->errors, error);
-    }
-    return NULL;
-}
-
-static pst_error *read_notes(struct core *core, Elf *elf, const GElf_Phdr *header)
-{
-    struct error_list *errors = &core->target->errors;
-    uint64_t size = header->p_filesz;
-    if (header->p_offset >= core->file_size)
-        return NULL; /* check_truncation() says it */
-    if (size > core->file_size - header->p_offset)
-        size = core->file_size - header->p_offset;
-    if (size > CORE_MAX_NOTES_SIZE - core->notes_size) {
-        error_list_add(errors, error_new(PST_ERROR_LIMIT, "the core has more than %d bytes of notes: the rest was left "
-                                         "out", CORE_MAX_NOTES_SIZE));
-        size = CORE_MAX_NOTES_SIZE - core->notes_size;
-    }
-    core->notes_size += size;
-    core->notes[core->notes_count++] = (struct core_notes){header->p_offset, size};
-    Elf_Data *data = size ? elf_getdata_rawchunk(elf, (int64_t)header->p_offset, size, ELF_T_NHDR) : NULL;
-    if (!data || !data->d_buf) {
-        if (size)
-            error_list_add(errors, error_new(PST_ERROR_CORRUPT, "the core's notes can't be read: %s", elf_errmsg(-1)));
-        return NULL;
-    }
-    return core_take_notes(core, data->d_buf, data->d_size);
 }
 
 /* ---- program headers ------------------------------------------------------------------------------- */
@@ -302,7 +270,7 @@ static GElf_Phdr parse_header(const uint8_t *bytes)
     };
 }
 
-static pst_error *take_headers(struct core *core, Elf *elf, const uint8_t *table, size_t count)
+static pst_error *take_headers(struct core *core, const uint8_t *table, size_t count)
 {
     uint64_t end = 0;
     size_t note_count = 0;
@@ -311,7 +279,7 @@ static pst_error *take_headers(struct core *core, Elf *elf, const uint8_t *table
         if (header.p_type == PT_LOAD)
             core_add_load(core, &header);
         if (header.p_type == PT_NOTE && note_count++ < CORE_MAX_NOTE_HEADERS)
-            TRY(read_notes(core, elf, &header));
+            TRY(core_read_notes(core, header.p_offset, header.p_filesz));
         if (header.p_type == PT_LOAD || header.p_type == PT_NOTE)
             extend(&end, header.p_offset, header.p_filesz);
     }
@@ -337,7 +305,7 @@ static pst_error *read_program_headers(struct core *core, Elf *elf, const char *
                        error_new(PST_ERROR_READ, "the core is truncated within its program headers: %zu of %zu are "
                                  "there", count, claimed));
     if (!error)
-        error = take_headers(core, elf, table, count);
+        error = take_headers(core, table, count);
     free(table);
     return error;
 }
@@ -425,6 +393,7 @@ static pst_error *core_open(struct pst_target *target, const char *path)
     const char *name = is_standard_input(path) ? "standard input" : path;
     TRY(open_root(core));
     TRY(open_file(core, name));
+    measure_content(core);
     pst_error *error = read_headers(core, name);
     if (error)
         return core->cut_why ? error_hint(error, "%s", core->cut_why) : error;
@@ -432,6 +401,7 @@ static pst_error *core_open(struct pst_target *target, const char *path)
     TRY(core_make_segments(core));
     TRY(core_find_places(core));
     TRY(memory_open(core_memory_source(core), &target->memory));
+    target_limit_work(target);
     TRY(core_find_executable(core));
     TRY(core_read_arguments(core));
     core_try_wanted_executable(core);

@@ -16,6 +16,9 @@
 
 enum {
     CORE_MAX_NOTES_SIZE = 1 << 28,  /* of all; 4 to 13 KB for each thread */
+    CORE_MAX_NOTE_SIZE = 1 << 25,   /* of one; the kernel's largest, NT_FILE, is cut at 16 MB or before */
+    CORE_MAX_HELD_NOTES = 96 << 20, /* bytes, of those that go into another core */
+    CORE_MAX_BAD_NOTES = 1000,      /* that don't have what they should */
     CORE_MAX_SECTIONS = 1 << 20,    /* gcore writes one for each mapping; libelf has some 200 bytes for each */
     CORE_MAX_NOTE_HEADERS = 16,     /* PT_NOTEs; all known writers make one */
     CORE_MAX_AUXV_SIZE = TARGET_MAX_AUXV_SIZE,
@@ -100,6 +103,7 @@ struct core {
     size_t thread_capacity;
     size_t tls_thread;    /* which thread the notes are about now: index + 1, 0: none yet */
     size_t notes_size;    /* of the notes read so far */
+    size_t bad_note_count; /* so far, of CORE_MAX_BAD_NOTES */
     struct core_notes notes[CORE_MAX_NOTE_HEADERS]; /* where they are in the file */
     uint8_t *head_notes;  /* of a process that crashed (crash.c), which has no file */
     size_t head_notes_size;
@@ -118,12 +122,17 @@ struct core {
 
 /* Looks at the first sizeof(Elf64_Ehdr) bytes of a core and fills target->machine. */
 MUST_USE pst_error *core_check_header(struct pst_target *target, const char *path, const uint8_t *header);
-/* All of the notes of one PT_NOTE. */
-MUST_USE pst_error *core_take_notes(struct core *core, const uint8_t *notes, size_t size);
 /* A PT_LOAD, for which there must be room in core->loads. */
 void core_add_load(struct core *core, const Elf64_Phdr *header);
 /* For target->operations. */
 void core_close(struct pst_target *target);
+
+/* ---- core_read_notes.c ------------------------------------------------------------------------------- */
+
+/* Notes that are in memory. */
+MUST_USE pst_error *core_take_notes(struct core *core, const uint8_t *notes, size_t size);
+/* The notes of one PT_NOTE, in the core's file. */
+MUST_USE pst_error *core_read_notes(struct core *core, uint64_t offset, uint64_t size);
 
 /* ---- core_notes.c ------------------------------------------------------------------------------------ */
 

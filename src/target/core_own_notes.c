@@ -82,7 +82,13 @@ void core_take_own_note(struct core *core, uint32_t type, const uint8_t *bytes, 
 /* Appends a part of the core's file. */
 static pst_error *copy_notes(const struct core *core, const struct core_notes *part, struct text *notes)
 {
-    size_t size = part->size & ~(uint64_t)3; /* a truncated note would displace what follows it */
+    uint64_t room_left = notes->size < CORE_MAX_HELD_NOTES ? CORE_MAX_HELD_NOTES - notes->size : 0;
+    size_t size = (part->size < room_left ? part->size : room_left) & ~(uint64_t)3; /* a truncated note would displace
+                                                                                     * what follows it */
+    if (part->size > room_left)
+        error_list_add(&core->target->errors,
+                       error_new(PST_ERROR_LIMIT, "more than %d bytes of notes: the rest was left out of the small core",
+                                 CORE_MAX_HELD_NOTES));
     char *room = size ? text_reserve(notes, size) : NULL;
     if (size && !room)
         return error_no_memory();

@@ -45,6 +45,39 @@ static size_t separate_loads(struct core_load *loads, size_t count)
     return overlaps;
 }
 
+static int compare_offsets(const void *one, const void *other)
+{
+    const struct core_load *a = *(struct core_load *const *)one, *b = *(struct core_load *const *)other;
+    if (a->offset != b->offset)
+        return a->offset < b->offset ? -1 : 1;
+    return a->start < b->start ? -1 : a->start > b->start;
+}
+
+/* No byte of the file is memory twice: a small file would be endless memory. What a segment has of it ends where the
+ * next one's begins. */
+static pst_error *separate_contents(struct core_load *loads, size_t count, size_t *overlaps)
+{
+    struct core_load **sorted = calloc(count + 1, sizeof *sorted);
+    uint64_t end = UINT64_MAX;
+    if (!sorted)
+        return error_no_memory();
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &loads[i];
+    qsort(sorted, count, sizeof *sorted, compare_offsets);
+    for (size_t i = count; i-- > 0;) {
+        struct core_load *load = sorted[i];
+        if (!load->size)
+            continue;
+        if (load->size > end - load->offset) {
+            load->size = end - load->offset;
+            ++*overlaps;
+        }
+        end = load->offset;
+    }
+    free(sorted);
+    return NULL;
+}
+
 static size_t separate_mappings(struct core_mapping *mappings, size_t count)
 {
     size_t overlaps = 0;
@@ -286,6 +319,12 @@ pst_error *core_make_segments(struct core *core)
         error_list_add(&core->target->errors,
                        error_new(PST_ERROR_CORRUPT, "%zu of the core's %zu segments overlap others: of what is there "
                                  "twice, the segment that begins first was taken", overlaps, core->load_count));
+    overlaps = 0;
+    TRY(separate_contents(core->loads, core->load_count, &overlaps));
+    if (overlaps)
+        error_list_add(&core->target->errors,
+                       error_new(PST_ERROR_CORRUPT, "%zu of the core's %zu segments claim bytes of the file that are "
+                                 "another's, too: they were left out", overlaps, core->load_count));
     if (!core->mappings)
         TRY(find_mappings(core));
     if (core->mapping_count)

@@ -23,8 +23,9 @@
 #include <unistd.h>
 
 enum {
-    /* The kernel writes at most 65,535 program headers before the notes; those have a limit of their own. */
-    CRASH_MAX_HEAD_SIZE = CORE_MAX_NOTES_SIZE,
+    /* The kernel writes at most 65,535 program headers before the notes, and 4 to 13 KB of these for each thread. It is
+     * held twice, and once more in a small core. */
+    CRASH_MAX_HEAD_SIZE = 64 << 20,
     FIRST_CAPACITY = 64 << 10,
 };
 

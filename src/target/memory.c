@@ -46,7 +46,7 @@ struct memory {
     uint64_t multiplier;          /* of the slots' hash */
     size_t page_count;
     size_t read_count;
-    uint64_t work_left;           /* of MEMORY_MAX_WORK */
+    uint64_t work_left, max_work;
     uint32_t epoch;               /* counts memory_begin(); pages that were only read ahead have epoch 0 */
     uint32_t generation;          /* counts memory_refresh() */
     bool is_settled;              /* what is read from now on is late */
@@ -67,7 +67,7 @@ pst_error *memory_open(struct memory_source source, struct memory **result)
     memory->epoch = 1;
     memory->generation = 1;
     memory->multiplier = hash_multiplier();
-    memory->work_left = MEMORY_MAX_WORK;
+    memory->work_left = memory->max_work = MEMORY_MAX_WORK;
     memory->slot_mask = FIRST_SLOTS - 1;
     memory->slots = calloc(FIRST_SLOTS, sizeof *memory->slots);
     memory->chunks = calloc(MAX_CHUNKS, sizeof *memory->chunks);
@@ -327,10 +327,10 @@ static pst_error *page_error(const struct memory *memory, const struct memory_pa
     return error_no_memory();
 }
 
-static pst_error *work_error(pst_addr address, size_t size)
+static pst_error *work_error(const struct memory *memory, pst_addr address, size_t size)
 {
-    return error_new(PST_ERROR_LIMIT, "cannot read %zu bytes at 0x%llx: %d reads of the target were done already", size,
-                     (unsigned long long)address, MEMORY_MAX_WORK);
+    return error_new(PST_ERROR_LIMIT, "cannot read %zu bytes at 0x%llx: %llu reads of the target were done already", size,
+                     (unsigned long long)address, (unsigned long long)memory->max_work);
 }
 
 pst_error *memory_read_some(struct memory *memory, pst_addr address, void *bytes, size_t size, size_t *got)
@@ -344,7 +344,7 @@ pst_error *memory_read_some(struct memory *memory, pst_addr address, void *bytes
         if (wanted > MEMORY_PAGE_SIZE - offset)
             wanted = MEMORY_PAGE_SIZE - offset;
         if (!spend(memory, wanted))
-            return work_error(address, size);
+            return work_error(memory, address, size);
         const struct memory_page *page = touch_page(memory, at - offset);
         if (!page || offset < page->valid_start || offset >= page->valid_end)
             return page_error(memory, page, address, size);
@@ -503,9 +503,19 @@ void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t co
 void memory_begin(struct memory *memory)
 {
     forget_windows(memory);
-    memory->work_left = MEMORY_MAX_WORK;
+    memory->work_left = memory->max_work;
     if (++memory->epoch == 0)
         memory->epoch = 1;
+}
+
+void memory_limit_work(struct memory *memory, uint64_t most)
+{
+    memory->work_left = memory->max_work = most < MEMORY_MAX_WORK ? most : MEMORY_MAX_WORK;
+}
+
+uint64_t memory_get_max_work(const struct memory *memory)
+{
+    return memory->max_work;
 }
 
 void memory_set_work(struct memory *memory, uint64_t work)
@@ -542,7 +552,7 @@ void memory_outdate(struct memory *memory)
 void memory_refresh(struct memory *memory)
 {
     memory_outdate(memory);
-    memory->work_left = MEMORY_MAX_WORK;
+    memory->work_left = memory->max_work;
     struct memory_page *batch[MAX_CHUNK_PAGES];
     struct memory_page **pages = malloc(memory->page_count * sizeof(struct memory_page *) + 1);
     size_t count = 0;

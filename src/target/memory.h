@@ -110,6 +110,9 @@ void memory_settle(struct memory *memory);
 /* How many times something late was touched. false: nothing is settled. */
 bool memory_count_late(const struct memory *memory, uint64_t *count);
 
+/* Instead of MEMORY_MAX_WORK: of a target that has little memory, which only a forged one makes so much of. */
+void memory_limit_work(struct memory *memory, uint64_t most);
+uint64_t memory_get_max_work(const struct memory *memory);
 /* How much may be read from here on until the next memory_begin() or memory_refresh(): in reads, as MEMORY_MAX_WORK
  * counts them. For many small things, each of which may be a lie. */
 void memory_set_work(struct memory *memory, uint64_t work);

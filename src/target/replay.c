@@ -170,6 +170,7 @@ static pst_error *copy_origin(const struct pst_target *origin, struct pst_target
 {
     target->pid = origin->pid;
     target->machine = origin->machine;
+    target->content_size = origin->content_size;
     target->executable = origin->executable ? strdup(origin->executable) : NULL;
     target->segments = copy_array(origin->segments, origin->segment_count, sizeof *origin->segments);
     target->threads = copy_array(origin->threads, origin->thread_count, sizeof *origin->threads);
@@ -211,6 +212,7 @@ pst_error *replay_open(struct pst_target *origin, struct page_store *store, cons
         pst_target_close(target);
         return error;
     }
+    target_limit_work(target);
     memory_set_keeper(target->memory, page_store_keep, store);
     *result = target;
     return NULL;

@@ -8,6 +8,19 @@
 
 static const unsigned default_pause_timeout_ms = 1000;
 
+uint64_t target_limit(const struct pst_target *target, uint64_t most, uint64_t least, uint64_t size)
+{
+    uint64_t limit = least + target->content_size / size;
+    return target->content_size && limit < most ? limit : most;
+}
+
+/* A process full of code objects takes one for twenty bytes; the smallest core, some 50,000. */
+void target_limit_work(struct pst_target *target)
+{
+    enum { LEAST_WORK = 1 << 20 };
+    memory_limit_work(target->memory, target_limit(target, MEMORY_MAX_WORK, LEAST_WORK, 1));
+}
+
 const struct segment *target_find_segment(const struct pst_target *target, pst_addr address)
 {
     size_t low = 0, high = target->segment_count;

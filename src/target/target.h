@@ -90,6 +90,7 @@ struct pst_target {
     pst_process_details details; /* of a live process, complete after operations->read_user() */
     int64_t start_time_ns;     /* CLOCK_REALTIME when the process started (live), 0: not known */
 
+    uint64_t content_size;     /* of a core: bytes of memory that it can have at most; 0: not known */
     struct segment *segments;
     size_t segment_count;
     char *segment_names;       /* the bytes behind their paths */
@@ -120,6 +121,13 @@ struct pst_target {
     struct python *python;         /* the interpreter, once it was found: see python/python.h; */
     void (*python_close)(struct python *python);
 };
+
+/* A limit: `most`; of a core that has little memory, `least` and one for each `size` bytes of it. For things that take as
+ * much of the target, but that a forged one has again and again. */
+uint64_t target_limit(const struct pst_target *target, uint64_t most, uint64_t least, uint64_t size);
+
+/* What follows from it for target->memory. */
+void target_limit_work(struct pst_target *target);
 
 /* The segment that holds `address`, or NULL. */
 const struct segment *target_find_segment(const struct pst_target *target, pst_addr address);

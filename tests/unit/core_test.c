@@ -369,6 +369,89 @@ static void test_other_machines(void **state)
     }
 }
 
+/* The program headers of a core that was written. */
+static Elf64_Phdr read_program_header(size_t index)
+{
+    Elf64_Phdr header;
+    int fd = open(core_path, O_RDONLY);
+    assert_int_equal(pread(fd, &header, sizeof header, (off_t)(sizeof(Elf64_Ehdr) + index * sizeof header)), sizeof header);
+    close(fd);
+    return header;
+}
+
+static void change_program_header(size_t index, const Elf64_Phdr *header)
+{
+    int fd = open(core_path, O_WRONLY);
+    assert_int_equal(pwrite(fd, header, sizeof *header, (off_t)(sizeof(Elf64_Ehdr) + index * sizeof *header)),
+                     sizeof *header);
+    close(fd);
+}
+
+/* Segments that share bytes of the file would make endless memory of a small one. */
+static void test_shared_contents(void **state)
+{
+    (void)state;
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    core_file_map(&core, 0x400000, PAGE, 0, "/usr/bin/python3");
+    core_file_load(&core, data_address, PF_R | PF_W, page_data, PAGE, PAGE);
+    core_file_load(&core, data_address + PAGE, PF_R | PF_W, page_data, PAGE, PAGE);
+    core_file_write(&core, core_path);
+    Elf64_Phdr first = read_program_header(1), second = read_program_header(2);
+    second.p_offset = first.p_offset + 1;
+    change_program_header(2, &second);
+    struct pst_target *target = open_with(NULL);
+    expect_byte(target, data_address, (uint8_t)page_data[0]);
+    expect_unreadable(target, data_address + 1, "not in the core");
+    expect_byte(target, data_address + PAGE, (uint8_t)page_data[1]);
+    expect_one_error(target, "1 of the core's 2 segments claim bytes of the file that are another's");
+    pst_target_close(target);
+
+    second.p_offset = first.p_offset;
+    change_program_header(2, &second);
+    target = open_with(NULL);
+    expect_unreadable(target, data_address, "not in the core");
+    expect_byte(target, data_address + PAGE, (uint8_t)page_data[0]);
+    pst_target_close(target);
+}
+
+/* What a core claims to have of notes is not held in memory: sixteen times the same is no more than the largest note. */
+static void test_many_notes(void **state)
+{
+    enum { HUGE_SIZE = CORE_MAX_NOTE_SIZE + PAGE };
+    const Elf64_Nhdr huge = {.n_namesz = 5, .n_descsz = HUGE_SIZE, .n_type = NT_FILE};
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    (void)state;
+    core_file_map(&core, 0x400000, PAGE, 0, "/usr/bin/python3");
+    core_file_write(&core, core_path);
+    /* Behind the others, and its end is a hole. */
+    Elf64_Phdr header = read_program_header(0);
+    int fd = open(core_path, O_WRONLY);
+    assert_int_equal(pwrite(fd, &huge, sizeof huge, (off_t)(header.p_offset + header.p_filesz)), sizeof huge);
+    header.p_filesz += sizeof huge + 8 + HUGE_SIZE;
+    assert_int_equal(ftruncate(fd, (off_t)(header.p_offset + header.p_filesz)), 0);
+    close(fd);
+    change_program_header(0, &header);
+    struct pst_target *target = open_with(NULL);
+    assert_int_equal(target->threads[0].tid, 4711);
+    expect_one_error(target, "bytes was left out: none has more than");
+    pst_target_close(target);
+}
+
+/* Notes that lack what they should have are not told of without end. */
+static void test_bad_notes(void **state)
+{
+    struct core_file core = begin_kernel_core(SIGABRT, 0, 0);
+    (void)state;
+    core_file_map(&core, 0x400000, PAGE, 0, "/usr/bin/python3");
+    for (size_t i = 0; i < CORE_MAX_BAD_NOTES + 100; i++)
+        core_file_note(&core, "CORE", NT_PRSTATUS, "", 0);
+    struct pst_target *target = open_core(&core);
+    const pst_error *error = pst_target_get_errors(target);
+    assert_non_null(strstr(pst_error_get_message(error), "NT_PRSTATUS has 0 bytes"));
+    assert_int_equal(target->core->bad_note_count, CORE_MAX_BAD_NOTES + 1);
+    pst_target_close(target);
+}
+
 /* A core without notes is still memory. */
 static void test_no_notes(void **state)
 {
@@ -454,6 +537,9 @@ int main(void)
         TEST(test_no_core),
         TEST(test_other_machines),
         TEST(test_no_notes),
+        TEST(test_shared_contents),
+        TEST(test_many_notes),
+        TEST(test_bad_notes),
         TEST(test_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -131,8 +131,8 @@ PST_API void pst_target_close(pst_target *target);
  * read.
  */
 PST_API PST_MUST_USE pst_error *pst_crash_read_head(int fd, uint8_t **head, size_t *head_size);
-/* `pid` as the initial PID namespace has it (%P). If the process is gone, the target has only what the head says, and
- * its errors say so. */
+/* `pid` as the initial PID namespace has it (%P). If the process is gone, even if another has got its number, the
+ * target has only what the head says, and its errors say so. */
 PST_API PST_MUST_USE pst_error *pst_target_open_crash(pid_t pid, const uint8_t *head, size_t head_size,
                                                       const pst_target_options *options, pst_target **target);
 /* The process is still there: all that was read of it was its own. */

@@ -70,10 +70,10 @@ static error_t parse_handle(int key, char *argument, struct argp_state *state)
 
 /* It must not be handled itself when it crashes: with a limit of 1 byte, unlike with one of 0, the kernel starts no
  * handler, and writes no file either. And it must show nobody what it read. */
-static void secure(void)
+static void secure(struct handle *handle)
 {
     sigset_t child;
-    umask(077);
+    handle->umask = umask(077);
     setrlimit(RLIMIT_CORE, &(struct rlimit){1, 1});
     prctl(PR_SET_DUMPABLE, 0);
     signal(SIGPIPE, SIG_IGN);
@@ -166,7 +166,7 @@ static int run_handle(struct invocation *invocation)
     struct handle handle = {.pid = invocation->pid, .settings = settings, .spool.fd = -1};
     char **program = invocation->operand_count ? invocation->operands : NULL;
     check_usage(invocation);
-    secure();
+    secure(&handle);
     handle_settings_fill(settings);
     const uint64_t *numbers = settings->numbers;
     set_hard_stop(numbers[HANDLE_DEADLINE]);

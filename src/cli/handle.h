@@ -33,6 +33,7 @@ struct handle {
     uint8_t *head;               /* of the core, as far as it was read from standard input */
     size_t head_size;
     char name[17];               /* the program's, of the kernel; anything */
+    unsigned umask;              /* as we were started with it */
     struct spool spool;
 };
 

@@ -72,10 +72,11 @@ static bool is_stand_in(int fd)
            (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 11) /* /dev/kmsg */);
 }
 
-_Noreturn static void become(char **program, int input)
+_Noreturn static void become(const struct handle *handle, char **program, int input)
 {
     sigset_t none;
     sigemptyset(&none);
+    umask((mode_t)handle->umask);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     /* What stands in for streams that were closed is ours (see main.c). */
@@ -107,7 +108,7 @@ void handle_pass_on(const struct handle *handle, char **program, int64_t deadlin
     }
     pid_t child = fork();
     if (child == 0)
-        become(program, ends[0]);
+        become(handle, program, ends[0]);
     close(ends[0]);
     if (child < 0) {
         handle_log("process %d (%s): the core can't be passed on: %s", handle->pid, handle->name, strerror(errno));

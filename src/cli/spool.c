@@ -36,6 +36,11 @@ void spool_set_stem(struct spool *spool, int64_t when, pid_t pid, const char *na
     if (size == 0)
         safe[size++] = '_';
     safe[size] = '\0';
+    /* "x.small" with ".core" would be "x" with ".small.core". */
+    static const char small[] = ".small";
+    size_t tail = sizeof small - 1;
+    if (size >= tail && memcmp(safe + size - tail, small, tail) == 0)
+        safe[size - tail] = '_';
     time_t seconds = (time_t)when;
     struct tm parts;
     char text[TIME_SIZE + 1] = "00000000T000000Z";

@@ -1,7 +1,7 @@
 /*
  * Where the numbers of a core's notes are: struct elf_prstatus and elf_prpsinfo of 64-bit kernels
- * (include/linux/elfcore.h, uapi/linux/elfcore.h), alike on x86-64 and aarch64 but for the registers. They are not those
- * of this machine's headers: a core of either architecture is read on both.
+ * (include/linux/elfcore.h, uapi/linux/elfcore.h), alike on x86-64 and aarch64 but for the registers. They are not
+ * those of this machine's headers: a core of either architecture is read on both.
  */
 #ifndef PYSTANDER_TARGET_NOTE_STRUCTS_H
 #define PYSTANDER_TARGET_NOTE_STRUCTS_H

@@ -10,6 +10,7 @@ import subprocess
 CORES = pathlib.Path(__file__).resolve().parents[2] / "fixtures/cores"
 TIMEOUT = 120
 AARCH64 = 183           # EM_AARCH64
+DIGEST_DIGITS = 16
 EMULATOR = "qemu-aarch64"
 
 # Kept in full; of the other code objects, a digest of each.
@@ -55,10 +56,12 @@ def remove(name):
 def run(tool, command, core, empty):
     """In the folder of the core, so that its path is its name. No file but it matters: `empty` is an empty folder."""
     folder, name = os.path.split(core)
-    done = subprocess.run([*prefix(tool), tool, "--sysroot", empty, *command, "--core", name], cwd=folder, stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=TIMEOUT, env=dict(os.environ, LC_ALL="C.UTF-8"))
+    done = subprocess.run([*prefix(tool), tool, "--sysroot", empty, *command, "--core", name], cwd=folder,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT,
+                          env=dict(os.environ, LC_ALL="C.UTF-8"))
     if done.returncode or done.stderr:
-        raise Unexpected(f"{' '.join(command)}: status {done.returncode}: {done.stderr.decode(errors='replace')[:1000]}")
+        message = done.stderr.decode(errors="replace")[:1000]
+        raise Unexpected(f"{' '.join(command)}: status {done.returncode}: {message}")
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
@@ -71,8 +74,9 @@ def digests(text):
         if code["co_name"] in IN_FULL:
             lines.append(json.dumps(code))
         else:
-            lines.append(json.dumps({"address": code["address"], "co_name": code["co_name"], "co_firstlineno": code["co_firstlineno"],
-                                     "size": len(whole), "sha256": hashlib.sha256(whole.encode()).hexdigest()[:16]}))
+            kept = {key: code[key] for key in ("address", "co_name", "co_firstlineno")}
+            digest = hashlib.sha256(whole.encode()).hexdigest()
+            lines.append(json.dumps(dict(kept, size=len(whole), sha256=digest[:DIGEST_DIGITS])))
     del report["scanned_size"]      # the work, not the result
     return json.dumps(report) + "\n" + "\n".join(lines) + "\n"
 
@@ -83,4 +87,21 @@ def ask(tool, name, empty, core=None):
     for suffix, command in COMMANDS.items():
         text = run(tool, command, core or str(CORES / f"{name}.core.zst"), empty)
         result[f"{name}.{suffix}"] = digests(text) if suffix.startswith("code") else text
+    return result
+
+
+def disagreements(name, found):
+    """What `stack` says otherwise than the program did of itself: whatever is accepted, this stands."""
+    truth = json.loads((CORES / f"{name}.truth.json").read_text(encoding="utf-8"))
+    threads = {thread["tid"]: thread for thread in json.loads(found[f"{name}.stack.json"])["threads"]}
+    result = []
+    if sorted(threads) != sorted(thread["tid"] for thread in truth["threads"]):
+        result.append("other threads")
+    for thread in truth["threads"]:
+        told = threads.get(thread["tid"], {"name": None, "frames": []})
+        places = [truth["places"][index] for index in thread["frames"]]
+        if told["name"] != thread["name"] or len(places) != len(told["frames"]):
+            result.append(f"{told['name']} with {len(told['frames'])} frames is {thread['name']} with {len(places)}")
+        result += [f"{thread['name']}: {key} {frame[key]!r} is {place[key]!r}"
+                   for frame, place in zip(told["frames"], places) for key in place if frame[key] != place[key]]
     return result

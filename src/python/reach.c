@@ -373,9 +373,10 @@ static bool add_object(struct reach *reach, const struct python *python, pst_add
     return true;
 }
 
-static void follow_queue(struct reach *reach, const struct python *python)
+/* Up to number `end` of the queue. */
+static void follow_queue(struct reach *reach, const struct python *python, size_t end)
 {
-    while (reach->next < reach->count && reach->size < reach->limit) {
+    while (reach->next < reach->count && reach->next < end && reach->size < reach->limit) {
         pst_addr address = reach->queue[reach->next++];
         if (address % WORD)
             continue; /* a type or a page that was noted */
@@ -384,10 +385,21 @@ static void follow_queue(struct reach *reach, const struct python *python)
     }
 }
 
+/* The variables' own values are kept in any case: the limit is for what those lead to. */
+static void follow_roots(struct reach *reach, const struct python *python, size_t root_count)
+{
+    uint64_t limit = reach->limit;
+    if (limit && limit < REACH_ROOTS_SIZE)
+        reach->limit = REACH_ROOTS_SIZE;
+    follow_queue(reach, python, root_count);
+    reach->limit = limit;
+}
+
 void reach_follow(struct reach *reach, const struct python *python)
 {
+    follow_roots(reach, python, reach->count);
     do
-        follow_queue(reach, python);
+        follow_queue(reach, python, SIZE_MAX);
     while (reach->size < reach->limit && extend_raws(reach, python));
     reach->is_cut |= reach->next < reach->count || reach->size >= reach->limit;
 }

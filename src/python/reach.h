@@ -17,6 +17,7 @@ enum {
     REACH_RAW_GROWTH = 8,          /* times as much of each, when nothing nearer is left */
     REACH_MAX_RAW_SIZE = 1 << 28,
     REACH_MAX_SLOTS = 4096,        /* words of one frame */
+    REACH_ROOTS_SIZE = 8 << 20,    /* bytes of the values of variables themselves, whatever the limit is */
 };
 
 /* Memory that goes on: [start, end) of it was looked at. */

@@ -287,10 +287,12 @@ static bool fill_batch(struct pst_code_search *search)
 
 /* ---- stepping ------------------------------------------------------------------------------------------ */
 
-/* Bytes that are taken apart, beside those that are read. */
+/* What is made of the bytes that were read takes time, too. */
 static uint64_t count_steps(const struct pst_code *code)
 {
-    return code->bytecode.data ? code->bytecode.size + code->table.size : 0;
+    uint64_t size = code->adaptive.data ? code->adaptive.size : 0;
+    return size + (code->bytecode.data ? code->bytecode.size + code->table.size : 0) + code->line_count +
+           code->position_count + code->instruction_count;
 }
 
 /* Decodes it, if it is one and is wanted. */

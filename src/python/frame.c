@@ -215,7 +215,8 @@ static pst_error *check_limits(const struct walk *walk)
     uint64_t most = target_limit(walk->python->target, SNAPSHOT_MAX_FRAMES, SNAPSHOT_MIN_FRAMES, SNAPSHOT_FRAME_SIZE);
     if (walk->frame_count >= most)
         return error_new(PST_ERROR_LIMIT, "more than %llu frames in all%s: the outer ones were left out",
-                         (unsigned long long)most, most < SNAPSHOT_MAX_FRAMES ? ", for which the core has no room" : "");
+                         (unsigned long long)most,
+                         most < SNAPSHOT_MAX_FRAMES ? ", for which the core has no room" : "");
     if (walk->error_count >= SNAPSHOT_MAX_ERRORS)
         return error_new(PST_ERROR_LIMIT, "more than %d errors in all: the outer frames were left out",
                          SNAPSHOT_MAX_ERRORS);

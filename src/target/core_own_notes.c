@@ -83,12 +83,12 @@ void core_take_own_note(struct core *core, uint32_t type, const uint8_t *bytes, 
 static pst_error *copy_notes(const struct core *core, const struct core_notes *part, struct text *notes)
 {
     uint64_t room_left = notes->size < CORE_MAX_HELD_NOTES ? CORE_MAX_HELD_NOTES - notes->size : 0;
-    size_t size = (part->size < room_left ? part->size : room_left) & ~(uint64_t)3; /* a truncated note would displace
-                                                                                     * what follows it */
+    /* A truncated note would displace what follows it. */
+    size_t size = (part->size < room_left ? part->size : room_left) & ~(uint64_t)3;
     if (part->size > room_left)
         error_list_add(&core->target->errors,
-                       error_new(PST_ERROR_LIMIT, "more than %d bytes of notes: the rest was left out of the small core",
-                                 CORE_MAX_HELD_NOTES));
+                       error_new(PST_ERROR_LIMIT, "more than %d bytes of notes: the rest was left out of the small "
+                                 "core", CORE_MAX_HELD_NOTES));
     char *room = size ? text_reserve(notes, size) : NULL;
     if (size && !room)
         return error_no_memory();

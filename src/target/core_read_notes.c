@@ -133,7 +133,9 @@ pst_error *core_read_notes(struct core *core, uint64_t offset, uint64_t size)
     core->notes_size += size;
     core->notes[core->notes_count++] = (struct core_notes){offset, size};
     struct piece piece = {
-        .core = core, .at = offset, .end = offset + size, .capacity = size < FIRST_PIECE_SIZE ? size : FIRST_PIECE_SIZE};
+        .core = core, .at = offset, .end = offset + size,
+        .capacity = size < FIRST_PIECE_SIZE ? size : FIRST_PIECE_SIZE,
+    };
     piece.bytes = malloc(piece.capacity + 1);
     pst_error *error = piece.bytes ? take_pieces(core, &piece) : error_no_memory();
     free(piece.bytes);

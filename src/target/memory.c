@@ -329,7 +329,8 @@ static pst_error *page_error(const struct memory *memory, const struct memory_pa
 
 static pst_error *work_error(const struct memory *memory, pst_addr address, size_t size)
 {
-    return error_new(PST_ERROR_LIMIT, "cannot read %zu bytes at 0x%llx: %llu reads of the target were done already", size,
+    return error_new(PST_ERROR_LIMIT, "cannot read %zu bytes at 0x%llx: %llu reads of the target were done already",
+                     size,
                      (unsigned long long)address, (unsigned long long)memory->max_work);
 }
 

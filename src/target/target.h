@@ -122,8 +122,8 @@ struct pst_target {
     void (*python_close)(struct python *python);
 };
 
-/* A limit: `most`; of a core that has little memory, `least` and one for each `size` bytes of it. For things that take as
- * much of the target, but that a forged one has again and again. */
+/* A limit: `most`; of a core that has little memory, `least` and one for each `size` bytes of it. For things that take
+ * as much of the target, but that a forged one has again and again. */
 uint64_t target_limit(const struct pst_target *target, uint64_t most, uint64_t least, uint64_t size);
 
 /* What follows from it for target->memory. */

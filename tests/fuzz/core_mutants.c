@@ -33,7 +33,7 @@ enum {
     SANITIZED_SECONDS = 20,
     MAX_MEMORY = 256 << 20,
     MAX_WAIT = 300,          /* seconds of anybody's time for one mutant */
-    BATCH = 250,
+    BATCH = 50,
     MAX_JOBS = 16,
     MAX_FAILURES = 5,
 };
@@ -137,9 +137,11 @@ static void use(const struct mutant *mutant, const struct seed *seed, unsigned u
         close(fd);
 
     if (shared->usage.seconds > max_seconds())
-        snprintf(shared->failure, sizeof shared->failure, "%s took %.2f s", shared->usage.slowest, shared->usage.seconds);
+        snprintf(shared->failure, sizeof shared->failure, "%s took %.2f s", shared->usage.slowest,
+                 shared->usage.seconds);
     else if (taken > MAX_MEMORY)
-        snprintf(shared->failure, sizeof shared->failure, "took %zu MiB, %zu MiB at once", taken >> 20, after.largest >> 20);
+        snprintf(shared->failure, sizeof shared->failure, "took %zu MiB, %zu MiB at once", taken >> 20,
+                 after.largest >> 20);
     else if (kept)
         snprintf(shared->failure, sizeof shared->failure, "kept %zd bytes", (ssize_t)kept);
     if (shared->usage.seconds > slowest)
@@ -236,8 +238,9 @@ static void report(const struct seed *seed, const struct options *options, const
         snprintf(how, sizeof how, "killed by signal %d", WTERMSIG(status));
     else
         snprintf(how, sizeof how, "exit code %d", WEXITSTATUS(status));
-    printf("FAILED: %s, run %llu, mutant %llu: %s (%s, at %s)\n  lies: %s\n", seed->name, (unsigned long long)options->run,
-           (unsigned long long)child->number, child->failure[0] ? child->failure : "ended", how, child->usage.command,
+    printf("FAILED: %s, run %llu, mutant %llu: %s (%s, at %s)\n  lies: %s\n", seed->name,
+           (unsigned long long)options->run, (unsigned long long)child->number,
+           child->failure[0] ? child->failure : "ended", how, child->usage.command,
            child->lies);
     char path[4096];
     if (!options->as_it_is && keep(seed, options, child->number, path, sizeof path))
@@ -255,7 +258,8 @@ struct job {
     struct shared *shared;
 };
 
-static void start_job(struct job *job, const struct seed *seed, const struct options *options, uint64_t first, uint64_t end)
+static void start_job(struct job *job, const struct seed *seed, const struct options *options, uint64_t first,
+                      uint64_t end)
 {
     job->end = end;
     job->shared->failure[0] = '\0';
@@ -292,8 +296,8 @@ static void sum_up(const struct seed *seed, const struct job *jobs, unsigned cou
         large = child->measure.peak > large->measure.peak ? child : large;
         largest = child->measure.largest > largest ? child->measure.largest : largest;
     }
-    printf("%s: %llu mutants, %u opened, %u with stacks; slowest %.2f s (%s, %llu), largest %zu MiB (%llu), %llu MiB at "
-           "once\n", seed->name, (unsigned long long)done, opened, taken, slow->usage.seconds, slow->usage.slowest,
+    printf("%s: %llu mutants, %u opened, %u with stacks; slowest %.2f s (%s, %llu), largest %zu MiB (%llu), %llu MiB "
+           "at once\n", seed->name, (unsigned long long)done, opened, taken, slow->usage.seconds, slow->usage.slowest,
            (unsigned long long)slow->slowest, large->measure.peak >> 20, (unsigned long long)large->largest,
            (unsigned long long)(largest >> 20));
     fflush(stdout);
@@ -376,7 +380,9 @@ static struct options parse(int count, char **arguments)
     };
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     struct options options = {
-        .run = 1, .count = 100, .keep = ".", .jobs = processors > 1 && processors < MAX_JOBS ? (unsigned)processors : 2};
+        .run = 1, .count = 100, .keep = ".",
+        .jobs = processors > 1 && processors < MAX_JOBS ? (unsigned)processors : 2,
+    };
     for (int option; (option = getopt_long(count, arguments, "", names, NULL)) != -1;) {
         switch (option) {
         case 'm': options.count = strtoull(optarg, NULL, 10); break;
@@ -390,7 +396,8 @@ static struct options parse(int count, char **arguments)
         }
     }
     if (optind == count || options.jobs < 1 || options.jobs > MAX_JOBS) {
-        fprintf(stderr, "core_mutants [--mutants N] [--first N] [--run N] [--jobs N] [--keep DIR] [--as-it-is | --write DIR] CORE…\n");
+        fprintf(stderr, "core_mutants [--mutants N] [--first N] [--run N] [--jobs N] [--keep DIR]\n"
+                        "             [--as-it-is | --write DIR] CORE…\n");
         exit(64);
     }
     return options;

@@ -129,8 +129,8 @@ static uint64_t choose_value(struct forger *forger, uint64_t old)
 {
     static const uint64_t special[] = {
         0, 1, 2, 7, 8, 0x7f, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 1 << 20, 1 << 24, 1 << 26, 1 << 28,
-        (1 << 26) - 1, 1ULL << 32, 1ULL << 40, 1ULL << 47, 1ULL << 62, (1ULL << 63) - 1, 1ULL << 63, -1ULL, -8ULL, -1024ULL,
-        -4096ULL, (1ULL << 63) + 4096, 0x10000, 0xffff0000, 0x3fffffff,
+        (1 << 26) - 1, 1ULL << 32, 1ULL << 40, 1ULL << 47, 1ULL << 62, (1ULL << 63) - 1, 1ULL << 63, -1ULL, -8ULL,
+        -1024ULL, -4096ULL, (1ULL << 63) + 4096, 0x10000, 0xffff0000, 0x3fffffff,
     };
     const struct seed *seed = forger->seed;
     switch (below(forger, 8)) {
@@ -225,8 +225,9 @@ static void forge_elf_header(struct forger *forger)
         size_t offset, size;
     } fields[] = {
         {offsetof(Elf64_Ehdr, e_phnum), 2}, {offsetof(Elf64_Ehdr, e_phoff), 8},     {offsetof(Elf64_Ehdr, e_shoff), 8},
-        {offsetof(Elf64_Ehdr, e_shnum), 2}, {offsetof(Elf64_Ehdr, e_phentsize), 2}, {offsetof(Elf64_Ehdr, e_shstrndx), 2},
-        {offsetof(Elf64_Ehdr, e_type), 2},  {offsetof(Elf64_Ehdr, e_machine), 2},   {offsetof(Elf64_Ehdr, e_shentsize), 2},
+        {offsetof(Elf64_Ehdr, e_shnum), 2}, {offsetof(Elf64_Ehdr, e_phentsize), 2}, {offsetof(Elf64_Ehdr, e_type), 2},
+        {offsetof(Elf64_Ehdr, e_machine), 2}, {offsetof(Elf64_Ehdr, e_shentsize), 2},
+        {offsetof(Elf64_Ehdr, e_shstrndx), 2},
     };
     size_t field = below(forger, sizeof fields / sizeof *fields);
     uint64_t old = read_number(forger, fields[field].offset, fields[field].size);
@@ -310,7 +311,8 @@ static size_t list_notes(const struct seed *seed, struct note *notes)
     size_t count = 0;
     for (uint64_t at = 0; at + sizeof(Elf64_Nhdr) <= seed->notes_size && count < MAX_NOTES;) {
         const uint8_t *head = seed->bytes + seed->notes + at;
-        uint64_t size = sizeof(Elf64_Nhdr) + ((bytes_unsigned(head, 4) + 3) & ~3ULL) + ((bytes_unsigned(head + 4, 4) + 3) & ~3ULL);
+        uint64_t name_size = (bytes_unsigned(head, 4) + 3) & ~3ULL;
+        uint64_t size = sizeof(Elf64_Nhdr) + name_size + ((bytes_unsigned(head + 4, 4) + 3) & ~3ULL);
         if (size > seed->notes_size - at)
             break;
         notes[count++] = (struct note){seed->notes + at, size};
@@ -396,8 +398,9 @@ static void lie(struct forger *forger)
 {
     /* The more often named, the more often done. */
     static void (*const of_cores[])(struct forger *) = {
-        flip_bits, flip_bits, forge_byte, forge_number, forge_number, forge_number, forge_number, forge_pointer, forge_pointer,
-        forge_pointer, forge_pointer, copy_bytes, fill_bytes, truncate_file, forge_elf_header, forge_header_count,
+        flip_bits, flip_bits, forge_byte, forge_number, forge_number, forge_number, forge_number, forge_pointer,
+        forge_pointer, forge_pointer, forge_pointer, copy_bytes, fill_bytes, truncate_file, forge_elf_header,
+        forge_header_count,
         forge_program_header, forge_program_header, swap_headers, repeat_notes, forge_note, forge_note, rebuild_notes,
     };
     static void (*const of_bytes[])(struct forger *) = {

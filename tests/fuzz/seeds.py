@@ -70,7 +70,8 @@ def without_files(path, to):
 
 def snapshot(target, to):
     done = subprocess.run([live.PYSTANDER, "-q", "snapshot", "-o", to, *target], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=120, env=live.tool_environment(), check=False)
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=120,
+                          env=live.tool_environment(), check=False)
     if done.returncode not in (0, 1):
         raise RuntimeError(f"{to.name}: {done.stderr.decode(errors='replace')}")
 
@@ -79,7 +80,8 @@ def of_interpreter(interpreter, folder):
     name = "%d.%d" % interpreter.version_info[:2]
     kinds = {"kernel": "0x33", "data": "0x01"}
     for kind, filter_bits in kinds.items():
-        with live.folder() as cwd, live.Target(interpreter, PROGRAM, prefix=live.DUMPABLE, cwd=cwd, env=SMALL) as target:
+        with live.folder() as cwd, \
+                live.Target(interpreter, PROGRAM, prefix=live.DUMPABLE, cwd=cwd, env=SMALL) as target:
             pathlib.Path(f"/proc/{target.pid}/coredump_filter").write_text(filter_bits, encoding="ascii")
             if kind == "kernel":
                 snapshot([str(target.pid)], folder / f"{name}-live")

@@ -134,7 +134,8 @@ static void take_small_core(pst_target *target, bool all_code, bool again, struc
     pst_error_free(error);
 }
 
-static void use_snapshot(pst_target *target, const pst_snapshot *snapshot, unsigned uses, struct usage *usage, double opened)
+static void use_snapshot(pst_target *target, const pst_snapshot *snapshot, unsigned uses, struct usage *usage,
+                         double opened)
 {
     double start = begin(usage, "code");
     if (uses & USE_CODE)

@@ -374,7 +374,8 @@ static Elf64_Phdr read_program_header(size_t index)
 {
     Elf64_Phdr header;
     int fd = open(core_path, O_RDONLY);
-    assert_int_equal(pread(fd, &header, sizeof header, (off_t)(sizeof(Elf64_Ehdr) + index * sizeof header)), sizeof header);
+    assert_int_equal(pread(fd, &header, sizeof header, (off_t)(sizeof(Elf64_Ehdr) + index * sizeof header)),
+                     sizeof header);
     close(fd);
     return header;
 }
@@ -414,7 +415,7 @@ static void test_shared_contents(void **state)
     pst_target_close(target);
 }
 
-/* What a core claims to have of notes is not held in memory: sixteen times the same is no more than the largest note. */
+/* What a core claims to have of notes is not held in memory; what can't be one is passed over. */
 static void test_many_notes(void **state)
 {
     enum { HUGE_SIZE = CORE_MAX_NOTE_SIZE + PAGE };

@@ -351,6 +351,14 @@ static void stops_when_the_work_is_done(void **state)
     assert_int_equal(pst_error_get_code(error), PST_ERROR_LIMIT);
     assert_true(count > MEMORY_MAX_WORK / 16);
     pst_error_free(error);
+
+    /* A target that has less memory may be read less often. */
+    memory_limit_work(memory, 10);
+    for (count = 0, error = NULL; !error && count <= 10; count++)
+        error = memory_read(memory, MEMORY_PAGE_SIZE, bytes, 1);
+    assert_int_equal(count, 11);
+    assert_non_null(strstr(pst_error_get_message(error), "10 reads of the target were done already"));
+    pst_error_free(error);
     memory_refresh(memory);
     assert_null(memory_read(memory, MEMORY_PAGE_SIZE, bytes, sizeof bytes));
     memory_close(memory);

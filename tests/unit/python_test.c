@@ -438,6 +438,30 @@ static void test_limits_of_frames(void **state)
     end(&world);
 }
 
+/* A core that has room for few frames: what gives more shares them among threads. */
+static void test_limits_of_small_core(void **state)
+{
+    (void)state;
+    struct world world;
+    struct pst_thread thread;
+    pst_text text;
+    begin(&world, 12);
+    put_thread(&world, 5);
+    world.python.target->content_size = 100 * SNAPSHOT_FRAME_SIZE;
+    world.walk.frame_count = SNAPSHOT_MIN_FRAMES + 100 - 3;
+    walk_thread(&world, &thread);
+    assert_int_equal(thread.frame_count, 3);
+    assert_non_null(strstr(pst_error_get_message(thread.errors.first), "for which the core has no room"));
+    free_thread(&thread);
+
+    /* Nor for more strings than it has bytes. */
+    put_str(&world, HEAP, 1, true, "abc", 3);
+    assert_null(string_read(fresh(&world), &world.snapshot.arena, HEAP, &text));
+    assert_non_null(arena_alloc(&world.snapshot.arena, STRING_MIN_TOTAL + 101 * SNAPSHOT_FRAME_SIZE));
+    expect_error(string_read(fresh(&world), &world.snapshot.arena, HEAP, &text), PST_ERROR_LIMIT, "is left out");
+    end(&world);
+}
+
 /* f_lasti of a code object whose size is not known is still an int. */
 static void test_huge_lasti(void **state)
 {
@@ -550,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_broken_frames),
         cmocka_unit_test(test_no_threads),
         cmocka_unit_test(test_limits_of_frames),
+        cmocka_unit_test(test_limits_of_small_core),
         cmocka_unit_test(test_huge_lasti),
         cmocka_unit_test(test_cut_frames),
         cmocka_unit_test(test_broken_code),

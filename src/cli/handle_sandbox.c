@@ -28,7 +28,7 @@
 enum {
     MAX_STATUS_SIZE = 64 << 10,
     MAX_GROUPS = 1024,
-    MAX_MEMORY = 3U << 30,   /* the cache of memory is a third of it */
+    MAX_MEMORY = 1U << 30,   /* a hundred times what a report takes; as many handlers run as core_pipe_limit says */
     NOBODY = 65534,
 };
 

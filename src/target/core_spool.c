@@ -11,9 +11,15 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { INPUT_SIZE = 1 << 18, OUTPUT_SIZE = 1 << 20, BLOCK_SIZE = 4096 /* of zeros that become a hole */ };
+enum {
+    INPUT_SIZE = 1 << 18,
+    OUTPUT_SIZE = 1 << 20,
+    BLOCK_SIZE = 4096,     /* of zeros that become a hole */
+    SPARED_PART = 50,      /* of the file system's blocks, one in so many stays free */
+};
 
 struct spool {
     struct core *core;
@@ -118,9 +124,20 @@ static bool write_blocks(struct spool *spool, const uint8_t *bytes, size_t size)
     return true;
 }
 
+/* What fills a file system to its end (root may) harms all that is on it: some of it is left. */
+static bool has_room(const struct spool *spool)
+{
+    struct statvfs status;
+    return fstatvfs(spool->fd, &status) != 0 || status.f_bavail > status.f_blocks / SPARED_PART;
+}
+
 /* `size` bytes of spool->out. false: that was the last that can be taken. */
 static bool flush(struct spool *spool, size_t size)
 {
+    if (!has_room(spool)) {
+        spool->out_errnum = ENOSPC;
+        return false;
+    }
     uint64_t room = spool->out_limit - spool->out_size;
     size_t taken = size < room ? size : (size_t)room;
     if (!write_blocks(spool, spool->out, taken))

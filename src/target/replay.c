@@ -48,7 +48,11 @@ static void read_pages(void *context, struct memory_page *const *pages, size_t c
 /* Puts what is in the store over the bytes. */
 static void overlay(const struct page_store *store, pst_addr address, uint8_t *bytes, size_t size)
 {
-    for (pst_addr page = address & ~(pst_addr)(MEMORY_PAGE_SIZE - 1); page < address + size; page += MEMORY_PAGE_SIZE) {
+    const pst_addr first = address & ~(pst_addr)(MEMORY_PAGE_SIZE - 1);
+    const pst_addr last = size ? (address + size - 1) & ~(pst_addr)(MEMORY_PAGE_SIZE - 1) : first;
+    /* Counted: the last page of all has none behind it. */
+    for (size_t i = 0; size && i <= (last - first) / MEMORY_PAGE_SIZE; i++) {
+        const pst_addr page = first + i * MEMORY_PAGE_SIZE;
         const struct stored_page *stored = page_store_find(store, page);
         if (!stored)
             continue;

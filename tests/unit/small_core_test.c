@@ -133,6 +133,31 @@ static void test_replay(void **state)
     (void)state;
 }
 
+/* Behind the last page of all there is none. */
+static void test_replay_at_the_end(void **state)
+{
+    const pst_addr last = -(pst_addr)MEMORY_PAGE_SIZE;
+    const struct replay_options options = {.with_files = false};
+    struct fake fake = {0};
+    struct page_store store;
+    struct pst_target *replay;
+    uint8_t bytes[MEMORY_PAGE_SIZE];
+    size_t got;
+    fake_map(&fake, last, MEMORY_PAGE_SIZE - 1);
+    fake_put_unsigned(&fake, last, 1, 7);
+    struct pst_target *origin = fake_target(&fake);
+    page_store_start(&store);
+    assert_null(replay_open(origin, &store, &options, &replay));
+    memory_read_range(replay->memory, last, bytes, MEMORY_PAGE_SIZE - 1, &got);
+    assert_int_equal(got, MEMORY_PAGE_SIZE - 1);
+    assert_int_equal(bytes[0], 7);
+    pst_target_close(replay);
+    pst_target_close(origin);
+    page_store_free(&store);
+    fake_free(&fake);
+    (void)state;
+}
+
 /* ---- the file --------------------------------------------------------------------------------------------- */
 
 static struct segment mapping(pst_addr start, size_t size, const char *path, uint64_t offset, bool writable)
@@ -349,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_store),
         cmocka_unit_test(test_keeper),
         cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_replay_at_the_end),
         cmocka_unit_test_setup_teardown(test_core, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_many_loads, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_lying_notes, make_folder, remove_folder),

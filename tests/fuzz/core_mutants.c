@@ -63,7 +63,8 @@ const char *__ubsan_default_options(void);
 
 const char *__asan_default_options(void)
 {
-    return "exitcode=99:detect_leaks=1:quarantine_size_mb=8:allocator_may_return_null=1:handle_abort=1";
+    return "exitcode=99:detect_leaks=1:allocator_may_return_null=1:handle_abort=1:malloc_context_size=4:"
+           "quarantine_size_mb=1:thread_local_quarantine_size_kb=64"; /* what costs most of its time */
 }
 
 const char *__ubsan_default_options(void)

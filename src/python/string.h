@@ -9,7 +9,7 @@
 enum {
     STRING_MAX_SIZE = 64 << 20,  /* bytes of one string or bytes object; beyond it is taken for a lie */
     STRING_MAX_TOTAL = ARENA_MAX_SIZE / 4 * 3, /* bytes in one arena; of a core no more than it has itself, and: */
-    STRING_MIN_TOTAL = 8 << 20,
+    STRING_MIN_TOTAL = 96 << 20,  /* of a core, however small: text is up to five times what it is made of, as repr() */
     STRING_MAX_UNCHECKED = 4096, /* of more, the last byte is read before there is made room for all */
 };
 

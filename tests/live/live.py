@@ -409,6 +409,8 @@ class Calls:
         functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
         self.anywhere, self.edges = anywhere, set()
         self.spans = {name: (node.lineno, node.end_lineno) for name, node in functions.items()}
+        self.generators = {name for name, node in functions.items()
+                           if any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in ast.walk(node))}
         self.spans["<module>"] = 1, target.source.count("\n") + 1
         for name, scope in [("<module>", tree), *functions.items()]:
             for node in ast.walk(scope):
@@ -431,6 +433,9 @@ class Calls:
             if outer["file"] != "<string>":     # something of the library, called by us
                 break
             name, line = outer["name"], outer["line"]
+            # A generator that was resumed for the first time, or is being closed: f_lineno is None, too (3.11+).
+            if line is None and inner is None and name in self.generators and outer["lasti"] is not None:
+                continue
             if name not in self.spans or line is None or not self.spans[name][0] <= line <= self.spans[name][1]:
                 return f"{name} has no line {line}"
             if inner and inner["file"] == "<string>" and inner["name"] not in self.anywhere and (

@@ -61,9 +61,12 @@ static error_t parse_handle(int key, char *argument, struct argp_state *state)
     if (key < OPTION_OF_HANDLE || key >= OPTION_OF_HANDLE + HANDLE_OPTION_COUNT)
         return ARGP_ERR_UNKNOWN;
     pst_error *error = handle_settings_set(settings, (enum handle_option)(key - OPTION_OF_HANDLE), argument);
-    if (error)
-        usage_failure("--%s", pst_error_get_message(error));
-    return 0;
+    if (!error)
+        return 0;
+    char text[256];
+    snprintf(text, sizeof text, "%s", pst_error_get_message(error));
+    pst_error_free(error);
+    usage_failure("--%s", text);
 }
 
 /* ---- this process ----------------------------------------------------------------------------------------- */

@@ -68,7 +68,7 @@ static void fill_packed(uint8_t *image)
     put_word(image + TABLE + 16, DATA_WORDS);
     put_word(image + TABLE + 24, bits);
     for (size_t i = 0; i < 2 * (size_t)WORD_COUNT; i++)
-        put_word(image + DATA_OFF - DATA + (i < WORD_COUNT ? RELRO_WORDS + 8 * i : DATA_WORDS + 8 * (i - WORD_COUNT)),
+        put_word(image + (DATA_OFF - DATA) + (i < WORD_COUNT ? RELRO_WORDS + 8 * i : DATA_WORDS + 8 * (i - WORD_COUNT)),
                  target_of(i));
 }
 
@@ -97,8 +97,8 @@ static void fill_data(const uint8_t *image, uint8_t data[2 * PAGE])
     put_word(data + 8, image_address + TABLE);           /* glibc */
     put_word(data + 7 * 8, 0x7f1234567000);              /* DT_DEBUG */
     for (size_t i = 0; i < WORD_COUNT; i++) {
-        put_word(data + RELRO_WORDS - DATA + 8 * i, image_address + target_of(i));
-        put_word(data + DATA_WORDS - DATA + 8 * i, image_address + target_of(WORD_COUNT + i));
+        put_word(data + (RELRO_WORDS - DATA) + 8 * i, image_address + target_of(i));
+        put_word(data + (DATA_WORDS - DATA) + 8 * i, image_address + target_of(WORD_COUNT + i));
     }
 }
 
@@ -163,7 +163,7 @@ static void test_same(void **state)
         expect_used();
         /* The program wrote to some. */
         for (size_t i = 0; i < 4; i++)
-            put_word(data + DATA_WORDS - DATA + 64 * i, 0x5500000000 + i);
+            put_word(data + (DATA_WORDS - DATA) + 64 * i, 0x5500000000 + i);
         expect_used();
     }
 }
@@ -176,11 +176,11 @@ static void test_other(void **state)
         put_word(data + 5 * 8, 78); /* DT_STRSZ */
         expect_not_used("is another build (of the words that tell builds apart, 1 in the core differ", true);
         begin(packed);
-        put_word(data + RELRO_WORDS - DATA, image_address + target_of(1));
+        put_word(data + (RELRO_WORDS - DATA), image_address + target_of(1));
         expect_not_used("is another build", true);
         begin(packed);
         for (size_t i = 0; i < WORD_COUNT; i++)
-            put_word(data + DATA_WORDS - DATA + 8 * i, image_address + target_of(i) + 32);
+            put_word(data + (DATA_WORDS - DATA) + 8 * i, image_address + target_of(i) + 32);
         expect_not_used("is another build", true);
     }
 }
@@ -190,7 +190,7 @@ static void test_unknown(void **state)
     (void)state;
     begin(false); /* some of many differ */
     for (size_t i = 0; i < 12; i++)
-        put_word(data + DATA_WORDS - DATA + 8 * i, 1);
+        put_word(data + (DATA_WORDS - DATA) + 8 * i, 1);
     expect_not_used("can't be told from another build", false);
     begin(false); /* too few */
     put_word(image + DATA_OFF + 3 * 8, 3 * sizeof(Elf64_Rela));

@@ -14,7 +14,7 @@ QEMU = "qemu-system-aarch64"
 COMPILER = "aarch64-linux-gnu-gcc"
 MEMORY = 1536           # MB
 WORK_DISK = 2 << 30     # sparse
-RUN_TIMEOUT = 800
+RUN_TIMEOUT = 1500
 
 
 class Missing(Exception):

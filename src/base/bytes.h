@@ -3,6 +3,7 @@
 #define PYSTANDER_BASE_BYTES_H
 
 #include <endian.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -24,6 +25,12 @@ static inline uint64_t bytes_unsigned(const uint8_t *bytes, size_t size)
     for (size_t i = size; i-- > 0;)
         value = value << 8 | bytes[i];
     return value;
+}
+
+/* Nothing but zeros, of `size` > 0 bytes. */
+static inline bool bytes_are_zero(const uint8_t *bytes, size_t size)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
 static inline int64_t bytes_signed(const uint8_t *bytes, size_t size)

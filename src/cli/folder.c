@@ -1,6 +1,7 @@
 #include "cli/folder.h"
 
 #include "base/error.h"
+#include "base/transfer.h"
 #include "report/escape.h"
 
 #include <errno.h>
@@ -117,26 +118,16 @@ void folder_add_path(const pst_export_file *file, struct text *path)
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
 
-static pst_error *write_all(int fd, pst_bytes bytes)
-{
-    for (size_t at = 0; at < bytes.size;) {
-        ssize_t written = write(fd, bytes.data + at, bytes.size - at);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return error_system(PST_ERROR_SYSTEM, errno, "can't be written");
-        at += (size_t)written;
-    }
-    return NULL;
-}
-
 /* Nothing of it is left if it fails. */
 static pst_error *write_temporary(int folder, const char *name, pst_bytes bytes)
 {
     int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_system(PST_ERROR_SYSTEM, errno, "can't be made");
-    pst_error *error = write_all(fd, bytes);
+    int errnum;
+    pst_error *error = NULL;
+    if (transfer_write(fd, bytes.data, bytes.size, &errnum) < bytes.size)
+        error = error_system(PST_ERROR_SYSTEM, errnum, "can't be written");
     if (close(fd) < 0 && !error)
         error = error_system(PST_ERROR_SYSTEM, errno, "can't be written");
     if (error)

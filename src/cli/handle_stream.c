@@ -1,6 +1,9 @@
 /* What becomes of the core itself, once the report is made: another program gets it, or it is kept. */
 #include "cli/handle.h"
 
+#include "base/bytes.h"
+#include "base/transfer.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -138,27 +141,6 @@ struct core_file {
     uint64_t size, max_size;
 };
 
-static bool is_zero(const uint8_t *bytes, size_t size)
-{
-    return size > 0 && bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
-
-/* 0 or an errno. */
-static int write_at(const struct core_file *file, const uint8_t *bytes, size_t size, uint64_t offset)
-{
-    while (size) {
-        ssize_t written = pwrite(file->fd, bytes, size, (off_t)offset);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return written < 0 ? errno : ENOSPC;
-        bytes += written;
-        offset += (uint64_t)written;
-        size -= (size_t)written;
-    }
-    return 0;
-}
-
 /* 0 or an errno. */
 static int add_bytes(struct core_file *file, const uint8_t *bytes, size_t size)
 {
@@ -167,7 +149,9 @@ static int add_bytes(struct core_file *file, const uint8_t *bytes, size_t size)
     for (size_t at = 0, part; at < size; at += part) {
         part = BLOCK_SIZE - (size_t)((file->size + at) % BLOCK_SIZE);
         part = part < size - at ? part : size - at;
-        int errnum = is_zero(bytes + at, part) ? 0 : write_at(file, bytes + at, part, file->size + at);
+        int errnum = 0;
+        if (!bytes_are_zero(bytes + at, part))
+            transfer_write_at(file->fd, file->size + at, bytes + at, part, &errnum);
         if (errnum)
             return errnum;
     }

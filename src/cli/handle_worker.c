@@ -3,6 +3,7 @@
  * crash; and it can be ended at any time, wherever it hangs. What it writes goes into memory: only when it is done, and
  * by the parent, into the spool.
  */
+#include "base/transfer.h"
 #include "cli/handle.h"
 #include "report/report.h"
 
@@ -44,18 +45,10 @@ static bool write_paper(void *context, const char *data, size_t size)
         size = paper->left;
         paper->is_cut = true;
     }
-    while (size) {
-        ssize_t written = write(paper->fd, data, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0) {
-            paper->is_cut = true;
-            return false;
-        }
-        data += written;
-        size -= (size_t)written;
-        paper->left -= (uint64_t)written;
-    }
+    int errnum;
+    size_t written = transfer_write(paper->fd, data, size, &errnum);
+    paper->left -= written;
+    paper->is_cut |= written < size;
     return !paper->is_cut;
 }
 
@@ -257,12 +250,9 @@ static uint8_t *read_paper(int fd, uint64_t limit, size_t *size)
         return NULL;
     size_t wanted = (uint64_t)end < limit ? (size_t)end : (size_t)limit;
     uint8_t *bytes = malloc(wanted);
-    while (bytes && *size < wanted) {
-        ssize_t got = pread(fd, bytes + *size, wanted - *size, (off_t)*size);
-        if (got <= 0 && !(got < 0 && errno == EINTR))
-            break;
-        *size += got > 0 ? (size_t)got : 0;
-    }
+    int errnum;
+    if (bytes)
+        *size = transfer_read_at(fd, 0, bytes, wanted, &errnum);
     return bytes;
 }
 

@@ -1,5 +1,6 @@
 #include "cli/output.h"
 
+#include "base/transfer.h"
 #include "cli/message.h"
 
 #include <errno.h>
@@ -99,20 +100,7 @@ bool output_open(struct output *output)
 bool output_write(void *context, const char *data, size_t size)
 {
     struct output *output = context;
-    if (!output_open(output))
-        return false;
-    while (size) {
-        ssize_t written = write(output->fd, data, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0) {
-            output->error = written < 0 ? errno : ENOSPC;
-            return false;
-        }
-        data += written;
-        size -= (size_t)written;
-    }
-    return true;
+    return output_open(output) && transfer_write(output->fd, data, size, &output->error) == size;
 }
 
 bool output_finish(struct output *output, bool complete)

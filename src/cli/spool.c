@@ -1,5 +1,7 @@
 #include "cli/spool.h"
 
+#include "base/transfer.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -339,27 +341,13 @@ void spool_drop(const struct spool *spool, const char *extension)
 }
 
 /* 0 or an errno. */
-static int write_all(int fd, const uint8_t *bytes, size_t size)
-{
-    while (size) {
-        ssize_t written = write(fd, bytes, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return written < 0 ? errno : ENOSPC;
-        bytes += written;
-        size -= (size_t)written;
-    }
-    return 0;
-}
-
-/* 0 or an errno. */
 static int try_to_write(const struct spool *spool, const char *extension, const uint8_t *bytes, size_t size)
 {
     int fd = spool_create(spool, extension);
     if (fd < 0)
         return errno;
-    int errnum = write_all(fd, bytes, size);
+    int errnum;
+    transfer_write(fd, bytes, size, &errnum);
     if (close(fd) < 0 && errnum == 0)
         errnum = errno;
     if (errnum)

@@ -1,8 +1,8 @@
 #include "layout/cache.h"
 
+#include "base/transfer.h"
 #include "layout/derive.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,14 +86,9 @@ static char *read_file(int fd, size_t *size)
     if (!is_ours(fd) || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > CACHE_MAX_SIZE)
         return NULL;
     char *bytes = malloc((size_t)status.st_size + 1);
-    while (bytes && *size < (size_t)status.st_size) {
-        ssize_t got = read(fd, bytes + *size, (size_t)status.st_size - *size);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            break;
-        *size += (size_t)got;
-    }
+    int errnum;
+    if (bytes)
+        *size = transfer_read_at(fd, 0, bytes, (size_t)status.st_size, &errnum);
     return bytes;
 }
 
@@ -134,15 +129,8 @@ bool layout_cache_load(const struct build_id *id, struct layout *layout)
 
 static bool write_all(int fd, const struct text *text)
 {
-    for (size_t done = 0; done < text->size;) {
-        ssize_t count = write(fd, text->data + done, text->size - done);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0)
-            return false;
-        done += (size_t)count;
-    }
-    return true;
+    int errnum;
+    return transfer_write(fd, text->data, text->size, &errnum) == text->size;
 }
 
 /* Under a name of its own first: whoever reads meanwhile finds a whole file or none. */

@@ -5,6 +5,8 @@
  */
 #include "target/core.h"
 
+#include "base/transfer.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -38,16 +40,8 @@ static char *format(const char *text, ...)
 
 size_t core_read_file(void *context, uint64_t offset, void *bytes, size_t size)
 {
-    size_t done = 0;
-    if (offset > (uint64_t)INT64_MAX - size)
-        return 0;
-    while (done < size) {
-        ssize_t got = pread(*(int *)context, (uint8_t *)bytes + done, size - done, (off_t)(offset + done));
-        if (got <= 0 && !(got < 0 && errno == EINTR))
-            break;
-        done += got > 0 ? (size_t)got : 0;
-    }
-    return done;
+    int errnum;
+    return transfer_read_at(*(int *)context, offset, bytes, size, &errnum);
 }
 
 size_t core_read_loaded(void *context, uint64_t offset, void *bytes, size_t size)

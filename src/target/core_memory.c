@@ -4,6 +4,8 @@
  */
 #include "target/core.h"
 
+#include "base/transfer.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -91,23 +93,6 @@ static struct piece find_piece(struct core *core, pst_addr address, size_t size)
 
 /* ---- reading --------------------------------------------------------------------------------------- */
 
-/* How many bytes could be read; *errnum is 0 at the end of the file. */
-static size_t read_file(int fd, uint64_t offset, uint8_t *bytes, size_t size, int *errnum)
-{
-    size_t done = 0;
-    *errnum = 0;
-    while (done < size) {
-        ssize_t got = pread(fd, bytes + done, size - done, (off_t)(offset + done));
-        if (got > 0) {
-            done += (size_t)got;
-        } else if (got == 0 || errno != EINTR) {
-            *errnum = got == 0 ? 0 : errno;
-            break;
-        }
-    }
-    return done;
-}
-
 size_t core_read(const struct core *core, pst_addr address, void *bytes, size_t size)
 {
     size_t done = 0;
@@ -119,7 +104,8 @@ size_t core_read(const struct core *core, pst_addr address, void *bytes, size_t 
         uint64_t left = part->size - from;
         int errnum;
         struct piece piece = find_in_core(core, part->offset + from, left < size - done ? left : size - done);
-        size_t got = piece.fd < 0 ? 0 : read_file(piece.fd, piece.offset, (uint8_t *)bytes + done, piece.size, &errnum);
+        uint8_t *to = (uint8_t *)bytes + done;
+        size_t got = piece.fd < 0 ? 0 : transfer_read_at(piece.fd, piece.offset, to, piece.size, &errnum);
         done += got;
         if (got < piece.size || got == 0)
             break;
@@ -134,7 +120,7 @@ static void read_page_in_pieces(struct core *core, struct memory_page *page)
     while (at < MEMORY_PAGE_SIZE) {
         struct piece piece = find_piece(core, page->address + at, MEMORY_PAGE_SIZE - at);
         int errnum = 0;
-        size_t got = piece.fd < 0 ? 0 : read_file(piece.fd, piece.offset, page->bytes + at, piece.size, &errnum);
+        size_t got = piece.fd < 0 ? 0 : transfer_read_at(piece.fd, piece.offset, page->bytes + at, piece.size, &errnum);
         if (got > 0 && page->valid_end == 0)
             page->valid_start = (uint16_t)at;
         if (got > 0)
@@ -227,7 +213,7 @@ static size_t read_range(void *context, pst_addr address, uint8_t *bytes, size_t
     while (done < size && address + done >= address) {
         struct piece piece = find_piece(context, address + done, size - done);
         int errnum;
-        size_t got = piece.fd < 0 ? 0 : read_file(piece.fd, piece.offset, bytes + done, piece.size, &errnum);
+        size_t got = piece.fd < 0 ? 0 : transfer_read_at(piece.fd, piece.offset, bytes + done, piece.size, &errnum);
         done += got;
         if (got < piece.size || got == 0)
             break;

@@ -2,9 +2,9 @@
 #include "target/core.h"
 
 #include "base/bytes.h"
+#include "base/transfer.h"
 #include "target/notes.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -92,14 +92,9 @@ static pst_error *copy_notes(const struct core *core, const struct core_notes *p
     char *room = size ? text_reserve(notes, size) : NULL;
     if (size && !room)
         return error_no_memory();
-    for (size_t done = 0; done < size;) {
-        ssize_t got = pread(core->fd, room + done, size - done, (off_t)(part->offset + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return error_system(PST_ERROR_READ, got < 0 ? errno : 0, "the core's notes can't be read again");
-        done += (size_t)got;
-    }
+    int errnum;
+    if (size && transfer_read_at(core->fd, part->offset, room, size, &errnum) < size)
+        return error_system(PST_ERROR_READ, errnum, "the core's notes can't be read again");
     if (size)
         text_commit(notes, room + size);
     return NULL;

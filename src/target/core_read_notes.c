@@ -2,8 +2,8 @@
 #include "target/core.h"
 
 #include "base/bytes.h"
+#include "base/transfer.h"
 
-#include <errno.h>
 #include <gelf.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -43,20 +43,12 @@ static pst_error *read_piece(struct piece *piece)
 {
     uint64_t left = piece->end - piece->at;
     size_t wanted = left < piece->capacity ? (size_t)left : piece->capacity;
-    piece->size = 0;
-    while (piece->size < wanted) {
-        ssize_t got = pread(piece->core->fd, piece->bytes + piece->size, wanted - piece->size,
-                            (off_t)(piece->at + piece->size));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return error_system(PST_ERROR_READ, errno, "the core's notes can't be read");
-        if (got == 0)
-            piece->end = piece->at + piece->size; /* it has become shorter */
-        if (got == 0)
-            break;
-        piece->size += (size_t)got;
-    }
+    int errnum;
+    piece->size = transfer_read_at(piece->core->fd, piece->at, piece->bytes, wanted, &errnum);
+    if (errnum)
+        return error_system(PST_ERROR_READ, errnum, "the core's notes can't be read");
+    if (piece->size < wanted)
+        piece->end = piece->at + piece->size; /* it has become shorter */
     return NULL;
 }
 

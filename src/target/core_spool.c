@@ -1,5 +1,7 @@
 #include "target/core_spool.h"
 
+#include "base/bytes.h"
+#include "base/transfer.h"
 #include "target/decompress.h"
 
 #include <elf.h>
@@ -82,27 +84,12 @@ static pst_error *open_temporary(struct spool *spool)
     return NULL;
 }
 
-static bool is_zero(const uint8_t *bytes, size_t size)
-{
-    return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
-
 static bool write_at(struct spool *spool, uint64_t offset, const uint8_t *bytes, size_t size)
 {
-    while (size) {
-        ssize_t done = pwrite(spool->fd, bytes, size, (off_t)offset);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0) {
-            spool->out_errnum = done < 0 ? errno : ENOSPC;
-            return false;
-        }
-        bytes += done;
-        size -= (size_t)done;
-        offset += (uint64_t)done;
-        spool->out_size = offset;
-    }
-    return true;
+    size_t done = transfer_write_at(spool->fd, offset, bytes, size, &spool->out_errnum);
+    if (done)
+        spool->out_size = offset + done;
+    return done == size;
 }
 
 /* All blocks but those of zeros, neighbours together. */
@@ -112,7 +99,7 @@ static bool write_blocks(struct spool *spool, const uint8_t *bytes, size_t size)
     size_t from = 0;    /* what is not written yet */
     for (size_t at = 0, block; at < size; at += block) {
         block = size - at < BLOCK_SIZE ? size - at : BLOCK_SIZE;
-        if (!is_zero(bytes + at, block))
+        if (!bytes_are_zero(bytes + at, block))
             continue;
         if (at > from && !write_at(spool, start + from, bytes + from, at - from))
             return false;

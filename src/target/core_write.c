@@ -1,12 +1,11 @@
 #include "target/core_write.h"
 
+#include "base/transfer.h"
 #include "target/notes.h"
 
 #include <elf.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { PAGE_ALIGNMENT = 4096 /* of the first page in the file; within it they lie as they come */ };
 
@@ -22,13 +21,8 @@ struct writer {
 
 static void flush(struct writer *writer)
 {
-    for (size_t done = 0; done < writer->used && !writer->errnum;) {
-        ssize_t written = write(writer->fd, writer->bytes + done, writer->used - done);
-        if (written > 0)
-            done += (size_t)written;
-        else if (written == 0 || errno != EINTR)
-            writer->errnum = written == 0 ? ENOSPC : errno;
-    }
+    if (!writer->errnum)
+        transfer_write(writer->fd, writer->bytes, writer->used, &writer->errnum);
     writer->used = 0;
 }
 

@@ -7,10 +7,10 @@
  */
 #include "target/source.h"
 
+#include "base/transfer.h"
 #include "target/file.h"
 #include "target/target.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -162,14 +162,9 @@ static bool is_newer(const struct pst_target *target, const struct stat *status)
 static bool read_text(struct source_file *file, int fd, size_t size)
 {
     file->text = malloc(size + 1);
-    while (file->text && file->size < size) {
-        ssize_t got = read(fd, file->text + file->size, size - file->size);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            break;
-        file->size += (size_t)got;
-    }
+    int errnum;
+    if (file->text)
+        file->size = transfer_read_at(fd, 0, file->text, size, &errnum);
     return file->text && file->size;
 }
 

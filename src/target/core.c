@@ -258,9 +258,9 @@ static pst_error *count_headers(const struct core *core, Elf *elf, const char *p
     return NULL;
 }
 
-static GElf_Phdr parse_header(const uint8_t *bytes)
+Elf64_Phdr core_parse_header(const uint8_t *bytes)
 {
-    return (GElf_Phdr){
+    return (Elf64_Phdr){
         .p_type = (uint32_t)bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_type), 4),
         .p_flags = (uint32_t)bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_flags), 4),
         .p_offset = bytes_unsigned(bytes + offsetof(Elf64_Phdr, p_offset), 8),
@@ -275,7 +275,7 @@ static pst_error *take_headers(struct core *core, const uint8_t *table, size_t c
     uint64_t end = 0;
     size_t note_count = 0;
     for (size_t i = 0; i < count; i++) {
-        const GElf_Phdr header = parse_header(table + i * sizeof(Elf64_Phdr));
+        const Elf64_Phdr header = core_parse_header(table + i * sizeof(Elf64_Phdr));
         if (header.p_type == PT_LOAD)
             core_add_load(core, &header);
         if (header.p_type == PT_NOTE && note_count++ < CORE_MAX_NOTE_HEADERS)

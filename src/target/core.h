@@ -124,6 +124,8 @@ struct core {
 MUST_USE pst_error *core_check_header(struct pst_target *target, const char *path, const uint8_t *header);
 /* A PT_LOAD, for which there must be room in core->loads. */
 void core_add_load(struct core *core, const Elf64_Phdr *header);
+/* A program header out of a core's bytes; what nobody asks for stays zero. */
+Elf64_Phdr core_parse_header(const uint8_t *bytes);
 /* For target->operations. */
 void core_close(struct pst_target *target);
 

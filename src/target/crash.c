@@ -117,8 +117,7 @@ static pst_error *take_loads(struct core *core, const uint8_t *head, size_t end)
     if (!core->loads)
         return error_no_memory();
     for (size_t i = 0; i < count; i++) {
-        Elf64_Phdr header;
-        memcpy(&header, head + sizeof(Elf64_Ehdr) + i * sizeof header, sizeof header);
+        const Elf64_Phdr header = core_parse_header(head + sizeof(Elf64_Ehdr) + i * sizeof(Elf64_Phdr));
         if (header.p_type == PT_LOAD)
             core_add_load(core, &header);
     }

@@ -232,9 +232,21 @@ static size_t count_by_notes(const struct core *core, uint64_t offset)
     return notes > offset ? (notes - offset) / sizeof(Elf64_Phdr) : 0;
 }
 
+/* What the first section header says, elf(5); 0: nothing. */
+static size_t count_by_section(const struct core *core)
+{
+    size_t count = 0;
+    elf_version(EV_CURRENT);
+    Elf *elf = elf_begin(core->fd, ELF_C_READ, NULL);
+    if (!elf || elf_getphdrnum(elf, &count) != 0)
+        count = 0;
+    elf_end(elf);
+    return count;
+}
+
 /* Those that the file has in full; *claimed, how many there should be. */
-static pst_error *count_headers(const struct core *core, Elf *elf, const char *path, const uint8_t *header,
-                                size_t *count, size_t *claimed)
+static pst_error *count_headers(const struct core *core, const char *path, const uint8_t *header, size_t *count,
+                                size_t *claimed)
 {
     uint64_t offset = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_phoff), 8);
     *claimed = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_phnum), 2);
@@ -244,11 +256,11 @@ static pst_error *count_headers(const struct core *core, Elf *elf, const char *p
     if (room == 0)
         return error_new(PST_ERROR_NOT_CORE, "%s is truncated: it ends after %llu bytes, within its program headers",
                          path, (unsigned long long)core->file_size);
-    size_t told = 0;
-    if (*claimed == PN_XNUM && elf_getphdrnum(elf, &told) == 0 && told >= PN_XNUM)
-        *claimed = told;
-    else if (*claimed == PN_XNUM)
-        *claimed = count_by_notes(core, offset);
+    if (*claimed == PN_XNUM) {
+        *claimed = count_by_section(core);
+        if (*claimed < PN_XNUM)
+            *claimed = count_by_notes(core, offset);
+    }
     *count = *claimed < room ? *claimed : room;
     if (*count == 0)
         return error_new(PST_ERROR_NOT_CORE, "%s has no program headers that can be read", path);
@@ -289,10 +301,10 @@ static pst_error *take_headers(struct core *core, const uint8_t *table, size_t c
 }
 
 /* Not by libelf, which gives none of a table that is not complete. */
-static pst_error *read_program_headers(struct core *core, Elf *elf, const char *path, const uint8_t *header)
+static pst_error *read_program_headers(struct core *core, const char *path, const uint8_t *header)
 {
     size_t count = 0, claimed = 0;
-    TRY(count_headers(core, elf, path, header, &count, &claimed));
+    TRY(count_headers(core, path, header, &count, &claimed));
     const size_t size = count * sizeof(Elf64_Phdr);
     const uint64_t offset = bytes_unsigned(header + offsetof(Elf64_Ehdr, e_phoff), 8);
     uint8_t *table = malloc(size);
@@ -320,14 +332,7 @@ static pst_error *read_headers(struct core *core, const char *path)
         return explain_no_elf(core, path, header, (size_t)got);
     TRY(core_check_header(core->target, path, header));
     TRY(check_sections(core, path, header));
-
-    elf_version(EV_CURRENT);
-    Elf *elf = elf_begin(core->fd, ELF_C_READ, NULL);
-    if (!elf)
-        return error_new(PST_ERROR_NOT_CORE, "%s can't be read as ELF: %s", path, elf_errmsg(-1));
-    pst_error *error = read_program_headers(core, elf, path, header);
-    elf_end(elf);
-    return error;
+    return read_program_headers(core, path, header);
 }
 
 /* What coredump_filter 0 leaves, or a file system without room. */

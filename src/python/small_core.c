@@ -68,12 +68,11 @@ static void read_image_heads(struct pst_target *replay)
 static void read_vdso(struct pst_target *replay, pst_addr address)
 {
     const struct segment *segment = target_find_segment(replay, address);
-    uint8_t page[FIRST_PAGE_SIZE];
-    size_t got = 1;
-    for (size_t at = 0; segment && at < VDSO_MAX_SIZE && address + at < segment->end && got; at += got)
-        pst_error_free(memory_read_some(replay->memory, address + at, page,
-                                        segment->end - address - at < sizeof page ? segment->end - address - at
-                                                                                  : sizeof page, &got));
+    uint8_t bytes[VDSO_MAX_SIZE];
+    if (!segment)
+        return;
+    size_t got, size = segment->end - address < sizeof bytes ? segment->end - address : sizeof bytes;
+    pst_error_free(memory_read_some(replay->memory, address, bytes, size, &got));
 }
 
 /* What the kernel and the dynamic linker noted: the command line, the path that the program was started by, and where

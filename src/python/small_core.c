@@ -96,7 +96,8 @@ static pst_error *read_start(const struct pst_target *origin, struct pst_target 
     return NULL;
 }
 
-static pst_error *read_codes(struct pst_target *replay, const pst_snapshot *snapshot, pst_code_which which)
+/* *whole: none of them lacks anything. */
+static pst_error *read_codes(struct pst_target *replay, const pst_snapshot *snapshot, pst_code_which which, bool *whole)
 {
     const pst_code_options options = {
         .size = sizeof options,
@@ -107,9 +108,12 @@ static pst_error *read_codes(struct pst_target *replay, const pst_snapshot *snap
     const pst_code *code;
     TRY(pst_code_search_open(replay, snapshot, &options, &search));
     pst_error *error;
-    do
+    *whole = true;
+    do {
         error = pst_code_search_next(search, &code);
-    while (!error && code);
+        *whole &= error || !code || !pst_code_get_errors(code);
+    } while (!error && code);
+    *whole &= !pst_code_search_get_errors(search);
     pst_code_search_close(search);
     return error;
 }
@@ -135,7 +139,8 @@ static bool is_as_good(const struct pst_core *core, const struct pst_target *rep
     return !is_partial || pst_snapshot_is_partial(core->snapshot) || core->target->errors.first;
 }
 
-/* Runs the commands on it. *complete: its stacks came out as well as those of the target. */
+/* Runs the commands on it. *complete: its stacks came out as well as those of the target; and, of one that goes on
+ * meanwhile, nothing of the code that runs was gone before it was set aside. */
 static pst_error *run_commands(struct pst_core *core, struct pst_target *replay, bool all_code, bool *complete)
 {
     const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true};
@@ -145,9 +150,11 @@ static pst_error *run_commands(struct pst_core *core, struct pst_target *replay,
     read_image_heads(replay);
     pst_error *error = read_start(core->target, replay);
     /* A version that code objects can't be told of has stacks nevertheless. */
-    pst_error *codes = error ? NULL : read_codes(replay, snapshot, PST_CODE_RUNNING);
+    bool whole = true, all_whole;
+    pst_error *codes = error ? NULL : read_codes(replay, snapshot, PST_CODE_RUNNING, &whole);
+    *complete &= whole || !is_live(core);
     if (!error && !codes && all_code)
-        codes = read_codes(replay, snapshot, PST_CODE_ALL);
+        codes = read_codes(replay, snapshot, PST_CODE_ALL, &all_whole);
     if (!error && !codes && all_code)
         codes = read_modules(replay, snapshot);
     if (codes && pst_error_get_code(codes) == PST_ERROR_UNSUPPORTED)
@@ -243,8 +250,8 @@ static pst_error *take(struct pst_core *core, const pst_core_options *options)
             break;
     }
     if (!complete)
-        error_list_add(&core->errors, error_new(PST_ERROR_READ, "not all that the stacks need could be kept: the small "
-                                                "core gives less of them than the target"));
+        error_list_add(&core->errors, error_new(PST_ERROR_READ, "not all that the stacks and their code need could be "
+                                                "kept: the small core gives less of them than the target"));
     if (core->symbol_count == MAX_SYMBOLS)
         error_list_add(&core->errors, error_new(PST_ERROR_LIMIT, "the names of more than %d functions would be kept: "
                                                 "the rest is left out", MAX_SYMBOLS));

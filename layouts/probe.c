@@ -4,13 +4,16 @@
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <datetime.h>
 #include <frameobject.h>
+#include <pythread.h>
 #include <structmember.h>
 
 #if PY_VERSION_HEX < 0x03000000
 #include <code.h>
 #include <longintrepr.h>
 #elif PY_VERSION_HEX >= 0x03070000 && PY_VERSION_HEX < 0x03080000
+#include "internal/context.h"
 #include "internal/mem.h"
 #include "internal/ceval.h"
 #include "internal/pystate.h"
@@ -19,6 +22,7 @@
 #include "internal/pycore_pystate.h"
 #include "internal/pycore_ceval.h"
 #include "internal/pycore_code.h"
+#include "internal/pycore_context.h"
 #include "internal/pycore_gil.h"
 #if HAVE("internal/pycore_interp.h")
 #include "internal/pycore_interp.h"
@@ -41,50 +45,34 @@
 #if HAVE("internal/pycore_interpframe.h")
 #include "internal/pycore_interpframe.h"
 #endif
+#if HAVE("internal/pycore_genobject.h")
+#include "internal/pycore_genobject.h"
+#endif
+#if HAVE("internal/pycore_lock.h")
+#include "internal/pycore_llist.h"
+#include "internal/pycore_lock.h"
+#include "internal/pycore_pythread.h"
+#include "internal/pycore_semaphore.h"
+#endif
 #if HAVE("internal/pycore_instruments.h")
 #include "internal/pycore_instruments.h"
 #endif
 #endif
 
-/* Structs that stand in no installed header. layouts/generate compares them with the DWARF of the
- * interpreter itself. */
-#if PY_VERSION_HEX >= 0x03060000 && PY_VERSION_HEX < 0x030b0000
-/* Objects/dict-common.h */
-typedef struct {
-    Py_hash_t me_hash;
-    PyObject *me_key;
-    PyObject *me_value;
-} PyDictKeyEntry;
-PyDictKeyEntry *unused_key_entry;
+#include "private.h"
 
-struct _dictkeysobject {
-    Py_ssize_t dk_refcnt;
-    Py_ssize_t dk_size;
-    void *dk_lookup;
-    Py_ssize_t dk_usable;
-    Py_ssize_t dk_nentries;
-    char dk_indices[];
-};
-#endif
-
-#if PY_VERSION_HEX < 0x030a0000
-/* Objects/moduleobject.c */
-typedef struct {
-    PyObject_HEAD
-    PyObject *md_dict;
-} PyModuleObject;
-PyModuleObject *unused_module;
-#endif
-
+/* The decoders read coroutines and asynchronous generators as generators. */
 #if PY_VERSION_HEX >= 0x03060000
-/* Objects/codeobject.c */
-typedef struct {
-    Py_ssize_t ce_size;
-#if PY_VERSION_HEX < 0x03070000
-    void **ce_extras;
+#define SAME(member)                                                                       \
+    _Static_assert(offsetof(PyCoroObject, cr_##member) == offsetof(PyGenObject, gi_##member) &&    \
+                   offsetof(PyAsyncGenObject, ag_##member) == offsetof(PyGenObject, gi_##member), #member)
+SAME(name);
+SAME(qualname);
+#if PY_VERSION_HEX >= 0x030b0000
+SAME(iframe);
+SAME(frame_state);
 #else
-    void *ce_extras[1];
+SAME(frame);
+SAME(code);
 #endif
-} _PyCodeObjectExtra;
-_PyCodeObjectExtra *unused_code_extra;
 #endif

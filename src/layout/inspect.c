@@ -146,7 +146,8 @@ static pst_error *derive_text(const struct subject *subject, char **bytes, size_
     struct text text = {0};
     bool found;
     TRY(derive(subject, &layout, &found));
-    if (!found)
+    /* An extension module knows no more of the interpreter than objects. */
+    if (!found && !layout_has(&layout, FIELD_PyObject_ob_type))
         return error_hint(error_new(PST_ERROR_UNSUPPORTED, "%s has no debug information of CPython's", subject->path),
                           "distributions keep it in a package of its own, as /usr/lib/debug/.build-id/…/….debug");
     const char *slash = strrchr(subject->path, '/');
@@ -228,16 +229,41 @@ static void compare(struct pst_layout_report *report, enum layout_source source,
     }
 }
 
+/* "PyCodeObject" of PyCodeObject.co_flags and sizeof(PyCodeObject) */
+static pst_text get_struct(enum field field)
+{
+    const char *name = field_get_name(field);
+    if (strncmp(name, "sizeof(", 7) == 0)
+        name += 7;
+    return (pst_text){name, strcspn(name, ".)")};
+}
+
+/* Whether a layout has any field of this one's struct. */
+static bool knows_struct(const struct layout *layout, enum field field)
+{
+    pst_text wanted = get_struct(field);
+    for (unsigned i = 0; i < FIELD_COUNT; i++) {
+        pst_text name = get_struct(i);
+        if (layout_has(layout, i) && name.size == wanted.size && !memcmp(name.data, wanted.data, name.size))
+            return true;
+    }
+    return false;
+}
+
+/* An interpreter may have its extension modules, and their structs, in files of their own: it has no word on those. */
 static void compare_dwarf(struct pst_layout_report *report, const struct subject *subject)
 {
-    struct layout layout;
+    struct layout derived, stated = report->layout;
     bool found = false;
     size_t count = 0;
-    error_list_add(&report->errors, derive(subject, &layout, &found));
-    for (unsigned i = 0; found && i < FIELD_COUNT; i++)
-        count += layout_has(&layout, i);
+    error_list_add(&report->errors, derive(subject, &derived, &found));
+    for (unsigned i = 0; found && i < FIELD_COUNT; i++) {
+        count += layout_has(&derived, i);
+        if (knows_struct(&derived, i))
+            stated.places[i] = derived.places[i];
+    }
     if (found)
-        compare(report, LAYOUT_DWARF, &layout, count);
+        compare(report, LAYOUT_DWARF, &stated, count);
 }
 
 static void compare_statements(struct pst_layout_report *report, const struct subject *subject)

@@ -11,6 +11,8 @@ static const char *const symbol_names[] = {
     "_PyRuntime",
     "_PyThreadState_Current",
     "interp_head",
+    "interpreter_lock",
+    "gil_cond",
     "PyCode_Type",
     "PyType_Type",
     "Py_Version",
@@ -38,7 +40,7 @@ static const char *const symbol_names[] = {
     "_PyNone_Type",
 };
 
-enum { SYMBOL_RUNTIME, SYMBOL_TSTATE_CURRENT, SYMBOL_INTERP_HEAD,
+enum { SYMBOL_RUNTIME, SYMBOL_TSTATE_CURRENT, SYMBOL_INTERP_HEAD, SYMBOL_INTERPRETER_LOCK, SYMBOL_GIL_COND,
        SYMBOL_COUNT = sizeof symbol_names / sizeof *symbol_names };
 
 _Static_assert((int)SYMBOL_COUNT <= (int)LOCATION_MAX_SYMBOLS, "location.file_symbols has room for them");
@@ -238,13 +240,16 @@ static size_t add_noted(struct target_symbol *symbols, size_t count, const char 
 size_t location_list_symbols(const struct location *location, struct target_symbol *symbols)
 {
     size_t count = add_noted(symbols, 0, noted_interp_head, location->interp_head);
+    for (size_t i = SYMBOL_INTERPRETER_LOCK; i <= SYMBOL_GIL_COND; i++) /* no image exports them */
+        count = add_noted(symbols, count, symbol_names[i], location->file_symbols[i]);
     if (location->exports)
         return count;
     count = add_noted(symbols, count, noted_image, location->image.start);
     count = add_noted(symbols, count, noted_runtime, location->runtime);
     count = add_noted(symbols, count, noted_tstate_current, location->tstate_current);
     for (size_t i = 0; i < SYMBOL_COUNT; i++)
-        count = add_noted(symbols, count, symbol_names[i], location->file_symbols[i]);
+        if (i < SYMBOL_INTERPRETER_LOCK || i > SYMBOL_GIL_COND)
+            count = add_noted(symbols, count, symbol_names[i], location->file_symbols[i]);
     return count;
 }
 
@@ -325,6 +330,11 @@ pst_error *location_find_symbol(struct pst_target *target, const struct location
                                 pst_addr *address)
 {
     *address = 0;
+    for (size_t i = SYMBOL_INTERPRETER_LOCK; i <= SYMBOL_GIL_COND; i++)
+        if (strcmp(symbol_names[i], name) == 0)
+            *address = location->file_symbols[i];
+    if (*address)
+        return NULL;
     if (location->exports)
         return image_find_symbol(target->memory, &location->image, name, address);
     for (size_t i = 0; i < SYMBOL_COUNT; i++)
@@ -340,6 +350,8 @@ static void find_interp_head(struct pst_target *target, struct location *locatio
     pst_addr section;
     if (location->tstate_current && !location->interp_head)
         location->interp_head = target_find_noted_symbol(target, noted_interp_head);
+    for (size_t i = SYMBOL_INTERPRETER_LOCK; i <= SYMBOL_GIL_COND && location->tstate_current; i++)
+        location->file_symbols[i] = target_find_noted_symbol(target, symbol_names[i]);
     if (!location->tstate_current || location->interp_head)
         return;
     pst_error_free(read_file(target, location, &section));

@@ -7,7 +7,8 @@
  *     have_argument NUMBER
  *     flag BIT NAME
  *     text OPERAND INDEX TEXT…
- *     opcode NUMBER NAME BASE CACHES OPERAND      (BASE "-": itself)
+ *     opcode NUMBER NAME - CACHES OPERAND FLOW EFFECT [JUMP_EFFECT]
+ *     opcode NUMBER NAME BASE                     which stands for another
  */
 #include "python/opcodes.h"
 
@@ -63,19 +64,37 @@ static const char *const operand_names[OPERAND_COUNT] = {
 #undef OPERAND
 };
 
+static const char *const flow_names[FLOW_COUNT] = {
+#define FLOW(identifier, name) name,
+#include "python/flows.def"
+#undef FLOW
+};
+
+static const char *const term_names[EFFECT_COUNT] = {
+    "",
+#define EFFECT(identifier, name, formula) name,
+#include "python/effects.def"
+#undef EFFECT
+};
+
 struct table {
     struct opcodes opcodes;
     const char *flags[FLAG_COUNT];
     const char *texts[OPERAND_COUNT][MAX_TEXTS];
     const char *bases[256];   /* by number, while it is being read */
+    size_t sizes[256];        /* of the names: few have the same */
     char text[];              /* of the table; its words become strings */
 };
 
 /* Cuts the next word off the line; "" if there is none. */
 static char *cut_word(char **line)
 {
-    char *word = *line + strspn(*line, " ");
-    char *end = word + strcspn(word, " ");
+    char *word = *line;
+    while (*word == ' ')
+        word++;
+    char *end = word;
+    while (*end && *end != ' ')
+        end++;
     *line = *end ? end + 1 : end;
     *end = '\0';
     return word;
@@ -88,13 +107,47 @@ static bool parse_number(const char *word, unsigned long limit, unsigned long *n
     return *word >= '0' && *word <= '9' && !*end && *number < limit;
 }
 
-static bool parse_operand(const char *word, unsigned *operand)
+/* Which of `names` it is. */
+static bool parse_word(const char *word, const char *const *names, unsigned count, unsigned *index)
 {
-    for (*operand = 0; *operand < OPERAND_COUNT; ++*operand) {
-        if (strcmp(operand_names[*operand], word) == 0)
+    for (*index = 0; *index < count; ++*index) {
+        if (strcmp(names[*index], word) == 0)
             return true;
     }
     return false;
+}
+
+static bool parse_operand(const char *word, unsigned *operand)
+{
+    return parse_word(word, operand_names, OPERAND_COUNT, operand);
+}
+
+/* CONSTANT, or CONSTANT, a sign, a factor if it is not 1, and a term: "-1", "1-n", "1-2n". */
+static bool parse_effect(const char *word, struct stack_effect *effect)
+{
+    char *end;
+    unsigned term;
+    long constant = strtol(word, &end, 10), factor = *end == '-' ? -1 : *end == '+';
+    if (end == word || constant < INT8_MIN || constant > INT8_MAX || (*end && !factor))
+        return false;
+    if (*end && *++end >= '0' && *end <= '9')
+        factor *= *end++ - '0';
+    if (!parse_word(end, term_names, EFFECT_COUNT, &term))
+        return false;
+    *effect = (struct stack_effect){(int8_t)constant, (int8_t)factor, (uint8_t)term};
+    return true;
+}
+
+/* The last words of an opcode's line. */
+static bool parse_control(struct opcode *opcode, char *line)
+{
+    unsigned flow;
+    if (!parse_word(cut_word(&line), flow_names, FLOW_COUNT, &flow) || !parse_effect(cut_word(&line), &opcode->effect))
+        return false;
+    const char *jump = cut_word(&line);
+    opcode->flow = (uint8_t)flow;
+    opcode->jump_effect = opcode->effect;
+    return !*jump || parse_effect(jump, &opcode->jump_effect);
 }
 
 static bool parse_flag(struct table *table, char *line)
@@ -129,15 +182,18 @@ static bool parse_opcode(struct table *table, char *line)
     unsigned long number, cache_count;
     if (!parse_number(cut_word(&line), 256, &number))
         return false;
-    const char *name = cut_word(&line);
+    struct opcode *opcode = &table->opcodes.opcodes[number];
+    opcode->name = cut_word(&line);
+    table->sizes[number] = strlen(opcode->name);
     table->bases[number] = cut_word(&line);
-    if (!*name || !parse_number(cut_word(&line), 256, &cache_count) || !parse_operand(cut_word(&line), &operand))
+    if (!*opcode->name || strcmp(table->bases[number], "-") != 0)
+        return *opcode->name != '\0'; /* all else is the base's */
+    if (!parse_number(cut_word(&line), 256, &cache_count) || !parse_operand(cut_word(&line), &operand))
         return false;
-    table->opcodes.opcodes[number] = (struct opcode){
-        .name = name, .base = (uint8_t)number, .cache_count = (uint8_t)cache_count, .operand = (uint8_t)operand,
-        .is_instrumented = strncmp(name, "INSTRUMENTED_", strlen("INSTRUMENTED_")) == 0,
-    };
-    return true;
+    opcode->base = (uint8_t)number;
+    opcode->cache_count = (uint8_t)cache_count;
+    opcode->operand = (uint8_t)operand;
+    return parse_control(opcode, line);
 }
 
 static bool parse_line(struct table *table, char *line)
@@ -161,35 +217,51 @@ static bool parse_line(struct table *table, char *line)
     return true;
 }
 
-static int find_opcode(const struct opcodes *opcodes, const char *name)
+static int find_opcode(const struct table *table, const char *name)
 {
+    size_t size = strlen(name);
     for (int i = 0; i < 256; i++) {
-        if (opcodes->opcodes[i].name && strcmp(opcodes->opcodes[i].name, name) == 0)
+        if (table->sizes[i] == size && memcmp(table->opcodes.opcodes[i].name, name, size) == 0)
             return i;
     }
     return -1;
+}
+
+/* What stands for another one is like it. */
+static bool resolve_bases(struct table *table)
+{
+    struct opcode *opcodes = table->opcodes.opcodes;
+    for (int i = 0; i < 256; i++) {
+        const char *name = opcodes[i].name;
+        bool is_instrumented = name && strncmp(name, "INSTRUMENTED_", strlen("INSTRUMENTED_")) == 0;
+        opcodes[i].is_instrumented = is_instrumented;
+        if (!name || strcmp(table->bases[i], "-") == 0)
+            continue;
+        int base = find_opcode(table, table->bases[i]);
+        if (base < 0 || strcmp(table->bases[base], "-") != 0)
+            return false;
+        opcodes[base].has_family |= !is_instrumented;
+        opcodes[i] = opcodes[base];
+        opcodes[i].name = name;
+        opcodes[i].is_specialised = !is_instrumented;
+        opcodes[i].is_instrumented = is_instrumented;
+        opcodes[i].has_family = false;
+    }
+    return true;
 }
 
 /* Names become numbers. */
 static bool resolve(struct table *table)
 {
     struct opcodes *opcodes = &table->opcodes;
-    for (int i = 0; i < 256; i++) {
-        if (!table->bases[i] || strcmp(table->bases[i], "-") == 0)
-            continue;
-        int base = find_opcode(opcodes, table->bases[i]);
-        if (base < 0)
-            return false;
-        opcodes->opcodes[i].base = (uint8_t)base;
-        opcodes->opcodes[i].is_specialised = !opcodes->opcodes[i].is_instrumented;
-        opcodes->opcodes[base].has_family |= opcodes->opcodes[i].is_specialised;
-    }
-    opcodes->extended_arg = find_opcode(opcodes, "EXTENDED_ARG");
-    opcodes->enter_executor = find_opcode(opcodes, "ENTER_EXECUTOR");
-    opcodes->instrumented_line = find_opcode(opcodes, "INSTRUMENTED_LINE");
-    opcodes->instrumented_instruction = find_opcode(opcodes, "INSTRUMENTED_INSTRUCTION");
-    opcodes->resume = find_opcode(opcodes, "RESUME");
-    opcodes->cache = find_opcode(opcodes, "CACHE");
+    if (!resolve_bases(table))
+        return false;
+    opcodes->extended_arg = find_opcode(table, "EXTENDED_ARG");
+    opcodes->enter_executor = find_opcode(table, "ENTER_EXECUTOR");
+    opcodes->instrumented_line = find_opcode(table, "INSTRUMENTED_LINE");
+    opcodes->instrumented_instruction = find_opcode(table, "INSTRUMENTED_INSTRUCTION");
+    opcodes->resume = find_opcode(table, "RESUME");
+    opcodes->cache = find_opcode(table, "CACHE");
     return true;
 }
 
@@ -242,6 +314,19 @@ pst_error *opcodes_get(int major, int minor, const struct opcodes **opcodes)
     }
     pthread_mutex_unlock(&lock);
     return error;
+}
+
+int64_t stack_effect_get(const struct stack_effect *effect, int64_t arg)
+{
+    switch ((enum effect_term)effect->term) {
+#define EFFECT(identifier, name, formula)                                                                      \
+    case EFFECT_##identifier: return effect->constant + effect->factor * (int64_t)(formula);
+#include "python/effects.def"
+#undef EFFECT
+    case EFFECT_NONE:
+    case EFFECT_COUNT: break;
+    }
+    return effect->constant;
 }
 
 const char *opcodes_get_text(const struct opcodes *opcodes, enum operand operand, uint64_t index)

@@ -17,11 +17,36 @@ enum operand {
     OPERAND_COUNT
 };
 
+/* Where control goes after an instruction. */
+enum flow {
+#define FLOW(identifier, name) FLOW_##identifier,
+#include "python/flows.def"
+#undef FLOW
+    FLOW_COUNT
+};
+
+/* The terms of stack effects. */
+enum effect_term {
+    EFFECT_NONE,        /* a constant alone */
+#define EFFECT(identifier, name, formula) EFFECT_##identifier,
+#include "python/effects.def"
+#undef EFFECT
+    EFFECT_COUNT
+};
+
+/* By how much the value stack grows: constant + factor * term(argument). */
+struct stack_effect {
+    int8_t constant, factor;
+    uint8_t term;         /* enum effect_term */
+};
+
 struct opcode {
     const char *name;     /* NULL: there is no such opcode */
     uint8_t base;         /* of a specialised or instrumented one: the opcode in co_code; else itself */
     uint8_t cache_count;  /* code units of inline cache behind it (3.11+) */
     uint8_t operand;      /* enum operand */
+    uint8_t flow;         /* enum flow */
+    struct stack_effect effect, jump_effect; /* if control goes on; if it jumps */
     bool is_specialised, is_instrumented;
     bool has_family;      /* others are specialisations of it */
 };
@@ -42,6 +67,8 @@ struct opcodes {
     struct opcode_names flags;      /* by bit: "OPTIMIZED" … */
     struct opcode_names operands[OPERAND_COUNT]; /* of OPERAND_COMPARE: "<", "<=" …; empty for most */
 };
+
+int64_t stack_effect_get(const struct stack_effect *effect, int64_t arg);
 
 /* One of `operands`, or NULL. */
 const char *opcodes_get_text(const struct opcodes *opcodes, enum operand operand, uint64_t index);

@@ -16,13 +16,15 @@ struct arena {
     struct arena_block *blocks;
     size_t used, capacity;   /* bytes of the newest block */
     size_t total;            /* bytes in all blocks */
+    struct arena_block *spare; /* kept by arena_reset() */
+    size_t spare_count;
 };
 
 /* Zeroed and aligned for any type. */
 void *arena_alloc(struct arena *arena, size_t size);
 void *arena_copy(struct arena *arena, const void *bytes, size_t size);
 void arena_free(struct arena *arena);
-/* Empties it for the next use and keeps the memory of an ordinary one. */
+/* Empties it and keeps some of the memory for the next use. */
 void arena_reset(struct arena *arena);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "target/note_structs.h"
 #include "target/notes.h"
+#include "target/syscall.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -19,11 +20,6 @@
 #ifndef NT_ARM_TLS
 #define NT_ARM_TLS 0x401
 #endif
-
-/* struct user_regs_struct of x86-64, in words */
-enum { X86_RIP = 16, X86_RSP = 19, X86_FS_BASE = 21, X86_REGISTER_COUNT = 27 };
-/* struct user_pt_regs of aarch64, likewise */
-enum { ARM_SP = 31, ARM_PC = 32, ARM_REGISTER_COUNT = 34 };
 
 /* ---- threads --------------------------------------------------------------------------------------- */
 
@@ -70,6 +66,7 @@ static pst_error *take_prstatus(struct core *core, const uint8_t *bytes, size_t 
         thread->tls = bytes_unsigned(bytes + PR_REG_OFF + X86_FS_BASE * 8, 8);
         thread->has_tls = true;
     }
+    syscall_take_registers(target->machine, bytes + PR_REG_OFF, size - PR_REG_OFF, &thread->syscall);
     core->tls_thread = target->thread_count;
     if (!core->has_threads) {
         target->signal.number = (int)bytes_signed(bytes + PR_CURSIG_OFF, 2);
@@ -101,6 +98,7 @@ static pst_error *take_prpsinfo(struct core *core, const uint8_t *bytes, size_t 
     core->begins_as_kernels = core->target->thread_count == 1;
     if (!core->has_threads)
         core->target->details.writer = PST_WRITER_DEBUGGER;
+    core->target->is_forked = bytes_unsigned(bytes + PS_FLAG_OFF, 8) & PF_FORKNOEXEC;
     core->target->pid = (pid_t)bytes_signed(bytes + PS_PID_OFF, 4);
     core->target->details.parent = (pid_t)bytes_signed(bytes + PS_PPID_OFF, 4);
     core->target->details.has_user = true;

@@ -3,17 +3,12 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/order.h"
+#include "target/chunk.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum {
-    /* A chunk is populated when it is mapped, which is a third of the cost of a page fault for each page; they
-     * double, so that at most half of the work is for nothing. */
-    FIRST_CHUNK_PAGES = 128,
-    MAX_CHUNK_PAGES = 4096,
-    MAX_CHUNKS = 16 + MEMORY_MAX_PAGES / MAX_CHUNK_PAGES,
     FIRST_SLOTS = 512,        /* one page of pointers */
     READ_AHEAD_PAGES = 16,
     PAGE_SHIFT = 10,
@@ -21,13 +16,6 @@ enum {
     WORK_BYTES = 128,
 };
 _Static_assert(1 << PAGE_SHIFT == MEMORY_PAGE_SIZE, "the shift is that of the size");
-
-/* Pages are handed out in order and never move: `bytes` and `pages` are parallel arrays in one mapping. */
-struct chunk {
-    uint8_t *bytes;
-    struct memory_page *pages;
-    size_t count, capacity;
-};
 
 /* The valid bytes of a page touched lately: what most reads fall into. */
 struct window {
@@ -54,8 +42,7 @@ struct memory {
     pst_addr ahead_low;           /* the run of pages that the newest misses make: [ahead_low, ahead_high) */
     pst_addr ahead_high;
     size_t ahead_count;           /* how many pages the next miss at either end of it reads */
-    struct chunk *chunks;
-    size_t chunk_count;
+    struct chunks chunks;         /* that hold them */
 };
 
 pst_error *memory_open(struct memory_source source, struct memory **result)
@@ -70,8 +57,7 @@ pst_error *memory_open(struct memory_source source, struct memory **result)
     memory->work_left = memory->max_work = MEMORY_MAX_WORK;
     memory->slot_mask = FIRST_SLOTS - 1;
     memory->slots = calloc(FIRST_SLOTS, sizeof *memory->slots);
-    memory->chunks = calloc(MAX_CHUNKS, sizeof *memory->chunks);
-    if (!memory->slots || !memory->chunks) {
+    if (!memory->slots) {
         memory_close(memory);
         return error_no_memory();
     }
@@ -79,18 +65,15 @@ pst_error *memory_open(struct memory_source source, struct memory **result)
     return NULL;
 }
 
-static size_t chunk_size(size_t capacity)
-{
-    return capacity * (MEMORY_PAGE_SIZE + sizeof(struct memory_page));
-}
-
 /* Gives the keeper all pages that were touched: what was only read ahead has epoch 0. */
 static void hand_over(const struct memory *memory)
 {
-    for (size_t i = 0; memory->keep && i < memory->chunk_count; i++)
-        for (size_t j = 0; j < memory->chunks[i].count; j++)
-            if (memory->chunks[i].pages[j].epoch)
-                memory->keep(memory->keep_context, &memory->chunks[i].pages[j]);
+    for (size_t i = 0; memory->keep && i < memory->chunks.count; i++) {
+        const struct chunk *chunk = &memory->chunks.items[i];
+        for (size_t j = 0; j < chunk->count; j++)
+            if (chunk->pages[j].epoch)
+                memory->keep(memory->keep_context, &chunk->pages[j]);
+    }
 }
 
 void memory_close(struct memory *memory)
@@ -98,9 +81,7 @@ void memory_close(struct memory *memory)
     if (!memory)
         return;
     hand_over(memory);
-    for (size_t i = 0; i < memory->chunk_count; i++)
-        munmap(memory->chunks[i].bytes, chunk_size(memory->chunks[i].capacity));
-    free(memory->chunks);
+    chunks_free(&memory->chunks);
     free(memory->slots);
     free(memory);
 }
@@ -161,25 +142,13 @@ static bool grow_table(struct memory *memory)
     return true;
 }
 
-/* The chunk that the next page comes from, or NULL. */
-static struct chunk *reserve_chunk(struct memory *memory)
+void memory_expect(struct memory *memory, size_t page_count)
 {
-    struct chunk *chunk = &memory->chunks[memory->chunk_count];
-    if (memory->chunk_count && chunk[-1].count < chunk[-1].capacity)
-        return &chunk[-1];
-    if (memory->chunk_count == MAX_CHUNKS)
-        return NULL;
-    size_t capacity = memory->chunk_count ? chunk[-1].capacity * 2 : FIRST_CHUNK_PAGES;
-    if (capacity > MAX_CHUNK_PAGES)
-        capacity = MAX_CHUNK_PAGES;
-    void *bytes = mmap(NULL, chunk_size(capacity), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (bytes == MAP_FAILED)
-        return NULL;
-    *chunk = (struct chunk){.bytes = bytes, .capacity = capacity};
-    chunk->pages = (struct memory_page *)(void *)(chunk->bytes + capacity * MEMORY_PAGE_SIZE);
-    memory->chunk_count++;
-    return chunk;
+    if (page_count > MEMORY_MAX_PAGES)
+        page_count = MEMORY_MAX_PAGES;
+    chunks_expect(&memory->chunks, page_count);
+    while (page_count * 2 > memory->slot_mask && grow_table(memory))
+        ;
 }
 
 static bool is_full(const struct memory *memory)
@@ -194,13 +163,10 @@ static struct memory_page *add_page(struct memory *memory, pst_addr page_address
         return NULL;
     if ((memory->page_count + 1) * 2 > memory->slot_mask && !grow_table(memory))
         return NULL;
-    struct chunk *chunk = reserve_chunk(memory);
-    if (!chunk)
+    struct memory_page *page = chunks_take_page(&memory->chunks);
+    if (!page)
         return NULL;
-    struct memory_page *page = &chunk->pages[chunk->count];
-    *page = (struct memory_page){.address = page_address,
-                                 .bytes = chunk->bytes + chunk->count * MEMORY_PAGE_SIZE};
-    chunk->count++;
+    page->address = page_address;
     memory->page_count++;
     insert_page(memory, page);
     return page;
@@ -417,17 +383,7 @@ void memory_trim(struct memory *memory, size_t max_pages)
     memory->is_settled = false;
     memory->ahead_low = memory->ahead_high = 0;
     memset(memory->slots, 0, (memory->slot_mask + 1) * sizeof *memory->slots);
-    /* The largest chunk stays, so that filling it again costs no page faults. */
-    size_t largest = 0;
-    for (size_t i = 1; i < memory->chunk_count; i++)
-        if (memory->chunks[i].capacity > memory->chunks[largest].capacity)
-            largest = i;
-    for (size_t i = 0; i < memory->chunk_count; i++)
-        if (i != largest)
-            munmap(memory->chunks[i].bytes, chunk_size(memory->chunks[i].capacity));
-    memory->chunks[0] = memory->chunks[largest];
-    memory->chunks[0].count = 0;
-    memory->chunk_count = 1;
+    chunks_reset(&memory->chunks);
     memory->page_count = 0;
 }
 
@@ -439,8 +395,8 @@ void memory_set_keeper(struct memory *memory, memory_keeper *keep, void *context
 
 void memory_visit(const struct memory *memory, memory_keeper *visit, void *context)
 {
-    for (size_t i = 0; i < memory->chunk_count; i++) {
-        const struct chunk *chunk = &memory->chunks[i];
+    for (size_t i = 0; i < memory->chunks.count; i++) {
+        const struct chunk *chunk = &memory->chunks.items[i];
         for (size_t j = 0; j < chunk->count; j++)
             if (chunk->pages[j].epoch == memory->epoch && chunk->pages[j].generation == memory->generation)
                 visit(context, &chunk->pages[j]);
@@ -509,6 +465,18 @@ void memory_begin(struct memory *memory)
         memory->epoch = 1;
 }
 
+void memory_note(struct memory *memory, pst_addr address)
+{
+    pst_addr page_address = address & ~(pst_addr)(MEMORY_PAGE_SIZE - 1);
+    if (!page_address || !spend(memory, 1)) /* nothing is ever mapped at the null pointer */
+        return;
+    struct memory_page *page = find_page(memory, page_address);
+    if (!page)
+        page = add_page(memory, page_address);
+    if (page)
+        page->epoch = memory->epoch;
+}
+
 void memory_limit_work(struct memory *memory, uint64_t most)
 {
     memory->work_left = memory->max_work = most < MEMORY_MAX_WORK ? most : MEMORY_MAX_WORK;
@@ -554,17 +522,18 @@ void memory_refresh(struct memory *memory)
 {
     memory_outdate(memory);
     memory->work_left = memory->max_work;
-    struct memory_page *batch[MAX_CHUNK_PAGES];
     struct memory_page **pages = malloc(memory->page_count * sizeof(struct memory_page *) + 1);
     size_t count = 0;
-    for (size_t i = 0; i < memory->chunk_count; i++) {
-        const struct chunk *chunk = &memory->chunks[i];
-        for (size_t j = 0; j < chunk->count; j++)
-            if (chunk->pages[j].epoch == memory->epoch)
-                (pages ? pages : batch)[count++] = &chunk->pages[j];
-        if (!pages) { /* without memory for the whole list: chunk by chunk */
-            read_pages(memory, batch, count);
-            count = 0;
+    for (size_t i = 0; i < memory->chunks.count; i++) {
+        const struct chunk *chunk = &memory->chunks.items[i];
+        for (size_t j = 0; j < chunk->count; j++) {
+            struct memory_page *page = &chunk->pages[j];
+            if (page->epoch != memory->epoch)
+                continue;
+            if (pages)
+                pages[count++] = page;
+            else /* without memory for the whole list: one by one */
+                read_pages(memory, &page, 1);
         }
     }
     if (pages)

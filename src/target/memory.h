@@ -65,6 +65,9 @@ struct memory;
 MUST_USE pst_error *memory_open(struct memory_source source, struct memory **memory);
 void memory_close(struct memory *memory);
 
+/* Before anything was read: about how many pages will be wanted, which decides how the memory for them is got. */
+void memory_expect(struct memory *memory, size_t page_count);
+
 /* All `size` bytes at `address`, or an error. */
 MUST_USE pst_error *memory_read(struct memory *memory, pst_addr address, void *bytes, size_t size);
 
@@ -101,6 +104,10 @@ void memory_prefetch(struct memory *memory, const pst_addr *addresses, size_t co
 /* From here on, touched pages are remembered for memory_refresh(). What the cache holds stays good, however
  * old it is. */
 void memory_begin(struct memory *memory);
+
+/* The page of this address counts as touched, but is not read before memory_refresh() or whoever needs it: in a
+ * rehearsal that is enough of what leads to nothing else. */
+void memory_note(struct memory *memory, pst_addr address);
 
 /* All that the cache holds counts as outdated: what is read from here on is not older than this moment. */
 void memory_outdate(struct memory *memory);

@@ -1,5 +1,7 @@
 #include "target/proc.h"
 
+#include "target/note_structs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -27,6 +29,7 @@ static void stat_set(struct proc_stat *stat, int field, uint64_t value)
         break;
     case STAT_FLAGS:
         stat->kernel_thread = value & PF_KTHREAD;
+        stat->forked = value & PF_FORKNOEXEC;
         break;
     case STAT_START_TIME:
         stat->start_ticks = value;
@@ -63,18 +66,27 @@ bool proc_stat_parse(const char *text, size_t size, struct proc_stat *stat)
     return true;
 }
 
-int proc_read_stat(int directory, const char *path, struct proc_stat *stat)
+int proc_read_text(int directory, const char *path, char *text, size_t size, size_t *got)
 {
-    char text[1024]; /* 52 numbers of at most 20 digits would just not fit; the first 28 do */
     int fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno;
-    ssize_t size = read(fd, text, sizeof text);
-    int errnum = size < 0 ? errno : 0;
+    ssize_t count = read(fd, text, size - 1);
+    int errnum = count < 0 ? errno : 0;
     close(fd);
+    *got = errnum ? 0 : (size_t)count;
+    text[*got] = '\0';
+    return errnum;
+}
+
+int proc_read_stat(int directory, const char *path, struct proc_stat *stat)
+{
+    char text[1024]; /* 52 numbers of at most 20 digits would just not fit; the first 28 do */
+    size_t size;
+    int errnum = proc_read_text(directory, path, text, sizeof text, &size);
     if (errnum)
         return errnum;
-    return proc_stat_parse(text, (size_t)size, stat) ? 0 : ESRCH;
+    return proc_stat_parse(text, size, stat) ? 0 : ESRCH;
 }
 
 int proc_read_file(int directory, const char *path, size_t limit, char **result, size_t *result_size)

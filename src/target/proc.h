@@ -10,6 +10,7 @@ struct proc_stat {
     char state;    /* 'R', 'S', 'D', 'T', 't', 'Z' … */
     pid_t parent;
     bool kernel_thread;
+    bool forked;   /* and runs no program of its own since: what its parent was */
     uint64_t start_ticks; /* since boot */
     uint64_t stack_start; /* changes with every execve; 0 or 1: not shown */
 };
@@ -19,6 +20,10 @@ bool proc_stat_parse(const char *text, size_t size, struct proc_stat *stat);
 
 /* Reads /proc/…/stat at `path` below `directory`; returns 0 or an errno. */
 int proc_read_stat(int directory, const char *path, struct proc_stat *stat);
+
+/* Reads what one read() gives of a file, which /proc makes as it is asked, and puts a NUL behind it: at most `size` - 1
+ * bytes. Returns 0 or an errno. */
+int proc_read_text(int directory, const char *path, char *text, size_t size, size_t *got);
 
 /* Reads a file whole, up to `limit` bytes, and puts a NUL behind it; *data is the caller's to free. Returns 0
  * or an errno. */

@@ -20,7 +20,8 @@ enum {
     MAX_MAPS_SIZE = 1 << 28,
     MAX_ARGUMENTS_SIZE = 8 << 20, /* the kernel's own limit is 6 MiB */
     MAX_STATUS_SIZE = 1 << 20,
-    MAX_BATCH = IOV_MAX,
+    MAX_BATCH = 256, /* stretches of one call. IOV_MAX of them fill 32 KB of stack, whose pages cost more than calls */
+    THREAD_PAGES = 6,       /* a walk touches about as many for each thread */
     MAX_READER_CHANGES = 8, /* in one call: threads that end one after the other */
 };
 
@@ -195,6 +196,19 @@ static void process_read_ranges(void *context, struct memory_range *ranges, size
         ranges[i].got = process_read_range(context, ranges[i].address, ranges[i].bytes, ranges[i].size);
         i++;
     }
+}
+
+bool process_read_name(const struct pst_target *target, pid_t pid, char name[17])
+{
+    char path[PROCESS_NAME_SIZE + sizeof "/proc/"];
+    struct proc_stat stat;
+    if (target->process->nested)
+        return false;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (proc_read_stat(AT_FDCWD, path, &stat))
+        return false;
+    memcpy(name, stat.name, sizeof stat.name);
+    return true;
 }
 
 /* ---- opening --------------------------------------------------------------------------------------- */
@@ -420,6 +434,7 @@ static pst_error *read_start(struct process *process)
     int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
     process->target->start_time_ns = now_ns - boot_ns + (int64_t)stat.start_ticks * tick_ns;
     process->target->details.parent = stat.parent;
+    process->target->is_forked = stat.forked;
     process->target->details.has_start = true;
     process->target->details.start = process->target->start_time_ns / 1000000000;
     process->stack_start = stat.stack_start;
@@ -449,6 +464,7 @@ static pst_error *open_process(struct process *process)
                     &target->memory));
     TRY(read_root(process));
     TRY(read_maps(process));
+    memory_expect(target->memory, process_count_threads(process) * THREAD_PAGES);
     TRY(read_executable(process));
     TRY(read_machine(process));
     compare_pid_namespaces(process);
@@ -465,6 +481,7 @@ static void close_fd(int fd)
 void process_close(struct pst_target *target)
 {
     struct process *process = target->process;
+    process_forget_listing(process);
     process_resume(target);
     if (process->memory_directory != process->directory)
         close_fd(process->memory_directory);
@@ -500,11 +517,13 @@ static void process_read_user(struct pst_target *target)
 
 static const struct target_operations process_operations = {
     .close = process_close,
+    .prepare = process_prepare,
     .pause = process_pause,
     .resume = process_resume,
     .read_tls = process_read_tls,
     .read_user = process_read_user,
     .open_file = process_open_file,
+    .read_syscalls = process_read_syscalls,
     .read_registers = process_read_registers,
     .read_auxv = process_read_auxv,
     .write_notes = process_write_notes,

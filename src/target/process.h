@@ -6,6 +6,8 @@
 #include "target/proc.h"
 #include "target/target.h"
 
+#include <sys/user.h>
+
 /* How far a thread is held. */
 enum tracee_state {
     TRACEE_FREE,     /* not attached: it would not stop, or must not be */
@@ -33,6 +35,20 @@ struct file_rights {
     size_t group_count;
 };
 
+/* Of one thread. */
+#if defined(__x86_64__)
+enum { PROCESS_FLOAT_REGISTERS_SIZE = sizeof(struct user_fpregs_struct) };
+#elif defined(__aarch64__)
+enum { PROCESS_FLOAT_REGISTERS_SIZE = sizeof(struct user_fpsimd_struct) };
+#else
+#error "this machine is not supported: see process_registers.c"
+#endif
+enum { PROCESS_REGISTERS_SIZE = sizeof(struct user_regs_struct) };
+struct registers {
+    uint8_t general[PROCESS_REGISTERS_SIZE];
+    uint8_t floats[PROCESS_FLOAT_REGISTERS_SIZE];
+};
+
 struct process {
     struct pst_target *target;
     int directory; /* O_PATH of /proc/PID: its files are this process's or none, whoever gets the number next */
@@ -51,6 +67,7 @@ struct process {
     bool nested;    /* in a PID namespace other than ours */
     bool own_child; /* the main thread's exit is for our caller to wait for */
 
+    struct listing *listing; /* of the threads, which a helper makes for the next pause; NULL: none does */
     struct tracee *tracees; /* of the newest pause, in the order of target->threads */
     size_t tracee_count;
     struct registers *registers; /* of the tracees, once process_read_registers() was asked for them */
@@ -70,8 +87,15 @@ uint64_t process_now_ns(void); /* CLOCK_MONOTONIC */
 MUST_USE pst_error *process_attach(struct pst_target *target, pid_t pid);
 /* For target->operations. */
 void process_close(struct pst_target *target);
+/* The name of another process, as the target numbers it. false: it can't be told. */
+bool process_read_name(const struct pst_target *target, pid_t pid, char name[17]);
 
 /* ---- process_threads.c ------------------------------------------------------------------------------- */
+
+/* For target->operations: has the threads listed by a helper, if there are many. */
+void process_prepare(struct pst_target *target);
+/* Ends that. */
+void process_forget_listing(struct process *process);
 
 /* Fills target->threads and process->tracees (as TRACEE_FREE) anew. */
 MUST_USE pst_error *process_list_threads(struct process *process);
@@ -80,7 +104,7 @@ MUST_USE pst_error *process_list_threads(struct process *process);
 MUST_USE pst_error *process_add_new_threads(struct process *process);
 
 /* How many threads the kernel counts now, those that wait to be reaped included; 0: the process is gone. */
-size_t process_count_threads(const struct process *process);
+size_t process_count_threads(struct process *process);
 
 /* A thread that still has its memory, or 0. */
 pid_t process_find_live_thread(struct process *process);
@@ -89,11 +113,15 @@ pid_t process_find_live_thread(struct process *process);
 
 pst_error *process_pause(struct pst_target *target);
 void process_resume(struct pst_target *target);
+
+/* ---- process_registers.c ----------------------------------------------------------------------------- */
+
 pst_error *process_read_tls(struct pst_target *target, struct target_thread *thread);
+void process_read_syscalls(struct pst_target *target);
+void process_read_registers(struct pst_target *target);
 
 /* ---- process_notes.c --------------------------------------------------------------------------------- */
 
-void process_read_registers(struct pst_target *target);
 size_t process_read_auxv(const struct pst_target *target, uint8_t *bytes, size_t size);
 pst_error *process_write_notes(struct pst_target *target, struct text *notes);
 

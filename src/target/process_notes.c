@@ -7,64 +7,15 @@
 #include "base/bytes.h"
 #include "target/note_structs.h"
 #include "target/notes.h"
+#include "target/syscall.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/uio.h>
-#include <sys/user.h>
 #include <time.h>
 
-#if defined(__x86_64__)
-typedef struct user_fpregs_struct float_registers;
-#else
-typedef struct user_fpsimd_struct float_registers;
-#endif
-
-/* Of one thread. */
-struct registers {
-    uint8_t general[sizeof(struct user_regs_struct)];
-    uint8_t floats[sizeof(float_registers)];
-};
-
-enum {
-    MAX_STATUS_SIZE = 1 << 20,
-    REGISTERS_SIZE = sizeof(struct user_regs_struct),
-    FLOAT_REGISTERS_SIZE = sizeof(float_registers),
-    PRSTATUS_SIZE = PR_REG_OFF + REGISTERS_SIZE + PR_AFTER_REG_SIZE,
-};
-
-/* ---- registers -------------------------------------------------------------------------------------------- */
-
-/* What can't be had stays zero. */
-static void read_set(pid_t tid, unsigned set, uint8_t *registers, size_t size)
-{
-    struct iovec vector = {registers, size};
-    if (ptrace(PTRACE_GETREGSET, tid, (void *)(uintptr_t)set, &vector) != 0)
-        memset(registers, 0, size);
-}
-
-/* Of threads that are not stopped they stay zero. */
-void process_read_registers(struct pst_target *target)
-{
-    struct process *process = target->process;
-    free(process->registers);
-    process->registers = calloc(process->tracee_count + 1, sizeof *process->registers);
-    process->registers_count = process->registers ? process->tracee_count : 0;
-    for (size_t i = 0; i < process->registers_count; i++) {
-        if (process->tracees[i].state != TRACEE_STOPPED)
-            continue;
-        struct registers *registers = &process->registers[i];
-        read_set(process->tracees[i].tid, NT_PRSTATUS, registers->general, sizeof registers->general);
-        read_set(process->tracees[i].tid, NT_PRFPREG, registers->floats, sizeof registers->floats);
-        if (i < target->thread_count)
-            pst_error_free(process_read_tls(target, &target->threads[i]));
-    }
-}
-
-/* ---- notes ------------------------------------------------------------------------------------------------ */
+enum { MAX_STATUS_SIZE = 1 << 20, PRSTATUS_SIZE = PR_REG_OFF + PROCESS_REGISTERS_SIZE + PR_AFTER_REG_SIZE };
 
 static void add_prpsinfo(struct text *notes, const struct pst_target *target, const struct proc_stat *stat,
                          const char *status)
@@ -72,6 +23,7 @@ static void add_prpsinfo(struct text *notes, const struct pst_target *target, co
     uint8_t bytes[PRPSINFO_SIZE] = {0};
     uint64_t ids[4];
     bytes[PS_SNAME_OFF] = (uint8_t)stat->state;
+    notes_put(bytes + PS_FLAG_OFF, stat->forked ? PF_FORKNOEXEC : 0, 8);
     if (proc_status_numbers(status, "Uid:", 10, ids, 4) > 0)
         notes_put(bytes + PS_UID_OFF, ids[0], 4);
     if (proc_status_numbers(status, "Gid:", 10, ids, 4) > 0)
@@ -92,10 +44,11 @@ static void add_thread(struct text *notes, const struct pst_target *target, size
     notes_put(bytes + PR_PID_OFF, (uint32_t)thread->tid, 4);
     notes_put(bytes + PR_PPID_OFF, (uint32_t)parent, 4);
     if (index < process->registers_count)
-        memcpy(bytes + PR_REG_OFF, process->registers[index].general, REGISTERS_SIZE);
+        memcpy(bytes + PR_REG_OFF, process->registers[index].general, PROCESS_REGISTERS_SIZE);
+    syscall_put_registers(target->machine, &thread->syscall, bytes + PR_REG_OFF);
     notes_add(notes, "CORE", NT_PRSTATUS, bytes, sizeof bytes);
     if (index < process->registers_count)
-        notes_add(notes, "CORE", NT_PRFPREG, process->registers[index].floats, FLOAT_REGISTERS_SIZE);
+        notes_add(notes, "CORE", NT_PRFPREG, process->registers[index].floats, PROCESS_FLOAT_REGISTERS_SIZE);
     if (target->machine == EM_AARCH64 && thread->has_tls) {
         uint8_t tls[8];
         notes_put(tls, thread->tls, sizeof tls);

@@ -17,16 +17,12 @@
  */
 #include "target/process.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -409,42 +405,4 @@ pst_error *process_pause(struct pst_target *target)
     if (error)
         process_resume(target);
     return error;
-}
-
-/* ---- registers ------------------------------------------------------------------------------------- */
-
-#if defined(__x86_64__)
-enum { TLS_NOTE = NT_PRSTATUS };
-typedef struct user_regs_struct tls_registers;
-static pst_addr tls_of(const tls_registers *registers)
-{
-    return registers->fs_base;
-}
-#elif defined(__aarch64__)
-enum { TLS_NOTE = NT_ARM_TLS };
-typedef uint64_t tls_registers;
-static pst_addr tls_of(const tls_registers *registers)
-{
-    return *registers;
-}
-#else
-#error "this machine is not supported: see process_read_tls()"
-#endif
-
-/* Of a thread that was not stopped there is none: absent. */
-pst_error *process_read_tls(struct pst_target *target, struct target_thread *thread)
-{
-    struct process *process = target->process;
-    size_t index = (size_t)(thread - target->threads);
-    if (thread->has_tls || index >= process->tracee_count || process->tracees[index].state != TRACEE_STOPPED)
-        return NULL;
-    tls_registers registers;
-    struct iovec vector = { &registers, sizeof registers };
-    if (ptrace(PTRACE_GETREGSET, thread->tid, (void *)(uintptr_t)TLS_NOTE, &vector) != 0)
-        return error_system(PST_ERROR_SYSTEM, errno, "cannot read the registers of thread %d", thread->tid);
-    if (vector.iov_len != sizeof registers)
-        return error_new(PST_ERROR_UNSUPPORTED, "thread %d runs 32-bit code", thread->tid);
-    thread->tls = tls_of(&registers);
-    thread->has_tls = true;
-    return NULL;
 }

@@ -36,6 +36,27 @@ struct target_symbol {
     const char *name;    /* "interp_head", "trace_trampoline"; "libfoo.so+0x12" */
 };
 
+/* Where a target_syscall comes from. */
+enum syscall_source {
+    SYSCALL_UNREAD,
+    SYSCALL_REGISTERS,   /* of a thread that was stopped, or that a core has */
+    SYSCALL_KERNEL,      /* /proc/…/syscall, of a thread that was left alone */
+};
+
+/* The system call that a thread is in, once syscall_read() was asked (target/syscall.h). */
+struct target_syscall {
+    bool known;          /* in_syscall is: it could be made out */
+    bool in_syscall;     /* it waits in one, or did when it was stopped. Of these: */
+    bool restarted;      /* it was stopped before, and is in restart_syscall: number and arguments are those of the call
+                          * that this goes on with; if that can't be told, the number is restart_syscall's own */
+    bool lacks_first_argument; /* aarch64: the result has taken its place */
+    enum syscall_source source;
+    int number;          /* as the target's machine has them: see syscall_identify() */
+    uint64_t arguments[6];
+    pst_addr stack_pointer, instruction; /* 0: not known */
+    int64_t result;      /* of SYSCALL_REGISTERS: what it would return */
+};
+
 /* One thread of the operating system. */
 struct target_thread {
     pid_t tid;           /* as the host numbers it (live), or as the core does */
@@ -46,6 +67,7 @@ struct target_thread {
     bool has_tls;
     pst_addr tls;        /* the thread pointer (x86-64: fs_base, aarch64: tpidr_el0), see target_thread_tls() */
     bool running;        /* it did not stop in time: what is read of it may be torn */
+    struct target_syscall syscall;
 };
 
 struct pst_target;
@@ -53,6 +75,8 @@ struct text;
 
 struct target_operations {
     void (*close)(struct pst_target *target);
+    /* Says that pause() will come: what takes long can begin while the caller reads memory. NULL: nothing does. */
+    void (*prepare)(struct pst_target *target);
     /* Stops every thread, those born meanwhile included, and fills target->threads anew. Threads that do
      * not stop in time are marked `running`; an error means that nothing could be stopped at all, and
      * everything is released again. NULL for a kind that cannot run. */
@@ -66,6 +90,9 @@ struct target_operations {
      * it must not be used. `segment`, when not NULL, is a mapping of that file: a live target then serves
      * even a deleted one (map_files). Never follows a link out of the target's root. */
     pst_error *(*open_file)(struct pst_target *target, const char *path, const struct segment *segment, int *fd);
+    /* Fills in thread->syscall of all threads, as it comes. Between pause and resume, as read_tls. NULL: it is there
+     * already, or can't be had. For syscall_read() alone. */
+    void (*read_syscalls)(struct pst_target *target);
     /* Reads the registers of all stopped threads, for write_notes(). NULL: there is nothing to stop. */
     void (*read_registers)(struct pst_target *target);
     /* The auxiliary vector, up to and with its AT_NULL: how many of the `size` bytes it has; 0: it is not known. */
@@ -88,6 +115,7 @@ struct pst_target {
     bool has_signal;
     pst_signal signal;         /* owns its `place` and `instruction_place` */
     pst_process_details details; /* of a live process, complete after operations->read_user() */
+    bool is_forked;            /* fork() made it, and it has run no other program since */
     int64_t start_time_ns;     /* CLOCK_REALTIME when the process started (live), 0: not known */
 
     uint64_t content_size;     /* of a core: bytes of memory that it can have at most; 0: not known */

@@ -299,6 +299,52 @@ static void refreshes_what_was_touched(void **state)
     memory_close(memory);
 }
 
+/* What was noted is read with what was touched, and not before, unless somebody asks for it. */
+static void refreshes_what_was_noted(void **state)
+{
+    (void)state;
+    struct fake fake;
+    struct memory *memory = open_fake(&fake);
+    const pst_addr noted[] = { 0, at(&fake, 17, 8), at(&fake, 35, 0), at(&fake, 17, 16), at(&fake, 53, 0) };
+    memory_begin(memory);
+    for (size_t i = 0; i < sizeof noted / sizeof noted[0]; i++)
+        memory_note(memory, noted[i]);
+    assert_int_equal(fake.call_count, 0);
+    assert_reads(memory, &fake, at(&fake, 35, 0), 8);
+    assert_int_equal(fake.page_count, 1);
+    fake.version = 77;
+    memory_refresh(memory);
+    assert_int_equal(fake.call_count, 2);
+    assert_int_equal(fake.page_count, 4);
+    for (size_t i = 1; i < sizeof noted / sizeof noted[0]; i++)
+        assert_reads(memory, &fake, noted[i], 8);
+    assert_int_equal(fake.call_count, 2);
+    memory_close(memory);
+}
+
+/* Far more than one chunk holds, whatever was expected, and after they were given back. */
+static void holds_what_it_read(void **state)
+{
+    (void)state;
+    enum { MANY = 5000 };
+    static const size_t expected[] = { 0, 100, MANY, SIZE_MAX };
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        struct fake fake;
+        struct memory *memory = open_fake(&fake);
+        memory_expect(memory, expected[i]);
+        for (int round = 0; round < 2; round++) {
+            assert_reads(memory, &fake, fake.start, PAGE_COUNT * MEMORY_PAGE_SIZE);
+            for (pst_addr page = 0; page < MANY; page++)
+                assert_fails(memory, 0x1000000 + page * 5 * MEMORY_PAGE_SIZE, 8, PST_ERROR_READ);
+            assert_reads(memory, &fake, fake.start, PAGE_COUNT * MEMORY_PAGE_SIZE);
+            assert_true(memory_get_statistics(memory).page_count >= MANY + PAGE_COUNT);
+            memory_trim(memory, 0);
+            assert_int_equal(memory_get_statistics(memory).page_count, 0);
+        }
+        memory_close(memory);
+    }
+}
+
 static void refresh_sees_pages_go(void **state)
 {
     (void)state;
@@ -377,6 +423,8 @@ int main(void)
         cmocka_unit_test(prefetches_in_one_go),
         cmocka_unit_test(counts_what_is_late),
         cmocka_unit_test(refreshes_what_was_touched),
+        cmocka_unit_test(refreshes_what_was_noted),
+        cmocka_unit_test(holds_what_it_read),
         cmocka_unit_test(refresh_sees_pages_go),
         cmocka_unit_test(stops_at_its_limit),
         cmocka_unit_test(stops_when_the_work_is_done),

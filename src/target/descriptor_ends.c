@@ -1,0 +1,341 @@
+/* Which other processes have to do with a descriptor: the other ends of pipes and sockets, holders of locks. */
+#include "target/descriptor.h"
+
+#include "target/proc_lines.h"
+#include "target/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    MAX_CANDIDATES = 1 << 12,              /* descriptors that lead to the same thing */
+    MAX_CANDIDATES_NS = 200 * 1000 * 1000, /* for all of them */
+    MAX_HELD = 256,                        /* locks of one file */
+};
+
+/* ---- fdinfo ------------------------------------------------------------------------------------------------- */
+
+/* What stands behind "field:", or NULL. */
+static const char *after(const char *line, const char *field)
+{
+    size_t size = strlen(field);
+    return strncmp(line, field, size) == 0 ? line + size : NULL;
+}
+
+static bool is_same_file(const struct lock *one, const struct lock *other)
+{
+    return one->inode == other->inode && one->major == other->major && one->minor == other->minor;
+}
+
+/* The two kinds of fcntl()'s stand in each other's way. */
+static bool stands_in_the_way(enum lock_kind held, enum lock_kind wanted)
+{
+    if (wanted == LOCK_OTHER)
+        return held != LOCK_OTHER;
+    return held == wanted || (held != LOCK_FLOCK && held != LOCK_OTHER && wanted != LOCK_FLOCK);
+}
+
+static void take_line(const char *line, struct fd_info *info)
+{
+    const char *value;
+    struct lock lock;
+    if ((value = after(line, "flags:"))) {
+        info->has_flags = true;
+        info->flags = strtoull(value, NULL, 8);
+    } else if ((value = after(line, "mnt_id:"))) {
+        info->has_mount = true;
+        info->mount = strtoull(value, NULL, 10);
+    } else if ((value = after(line, "ino:"))) {
+        info->inode = strtoull(value, NULL, 10);
+    } else if ((value = after(line, "Pid:"))) {
+        info->pid = strtoll(value, NULL, 10);
+    } else if ((value = after(line, "tfd:"))) {
+        if (info->watched_count == DESCRIPTOR_MAX_WATCHED)
+            info->watched_more++;
+        else
+            info->watched[info->watched_count++] = (int)strtol(value, NULL, 10);
+    } else if (info->wanted && (value = after(line, "lock:"))) {
+        info->has_wanted |= lock_parse(value, &lock) && lock.kind != LOCK_POSIX &&
+                            is_same_file(&lock, info->wanted) &&
+                            stands_in_the_way(lock.kind, info->wanted->kind);
+    }
+}
+
+int fd_info_read(int directory, const char *path, struct fd_info *info)
+{
+    struct proc_lines lines;
+    const char *line;
+    int errnum = proc_lines_open(directory, path, &lines);
+    if (errnum)
+        return errnum;
+    while ((line = proc_lines_next(&lines)) != NULL)
+        take_line(line, info);
+    proc_lines_close(&lines);
+    return 0;
+}
+
+/* ---- processes ---------------------------------------------------------------------------------------------- */
+
+/* Once, however often one is found; the target comes first. */
+static void add_process(const struct pst_target *target, struct descriptor_processes *processes, pid_t pid)
+{
+    bool is_target = pid == target->pid;
+    for (size_t i = 0; i < processes->count; i++)
+        if (processes->items[i].pid == pid)
+            return;
+    if (processes->count == DESCRIPTOR_MAX_PROCESSES) {
+        processes->more++;
+        if (!is_target)
+            return;
+        processes->count--;
+    }
+    char path[PROCESS_NAME_SIZE];
+    struct proc_stat stat;
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    if (proc_read_stat(AT_FDCWD, path, &stat) != 0)
+        stat.name[0] = '\0';
+    size_t at = is_target ? 0 : processes->count;
+    memmove(&processes->items[at + 1], &processes->items[at], (processes->count - at) * sizeof processes->items[0]);
+    processes->count++;
+    processes->items[at].pid = pid;
+    processes->items[at].is_target = is_target;
+    memcpy(processes->items[at].name, stat.name, sizeof stat.name);
+}
+
+/* It may have been closed, and its number given to another, since all were read. */
+static bool is_still(const struct open_file *file, const char *link)
+{
+    char path[64], now[PATH_MAX];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", file->pid, file->fd);
+    ssize_t size = readlinkat(AT_FDCWD, path, now, sizeof now);
+    return size >= 0 && (size_t)size == strlen(link) && memcmp(now, link, (size_t)size) == 0;
+}
+
+/* A way to tell those that are meant, of all that have the same thing open. */
+struct choice {
+    const struct descriptor *descriptor;
+    bool (*fits)(const struct choice *choice, const struct fd_info *info);
+    const struct lock *wanted;
+};
+
+/* Adds the processes that have `link` open, other than by the descriptor itself, and are meant. */
+static void find_openers(struct descriptors *descriptors, const char *link, const struct choice *choice,
+                         struct descriptor_processes *processes)
+{
+    const struct pst_target *target = descriptors->target;
+    const struct open_file *files;
+    pid_t last = 0;
+    open_files_read(&descriptors->open_files, target->pid);
+    uint64_t deadline = process_now_ns() + MAX_CANDIDATES_NS;
+    size_t count = open_files_find(&descriptors->open_files, link, &files);
+    processes->is_complete = !descriptors->open_files.incomplete;
+    for (size_t i = 0; i < count; i++) {
+        char path[64];
+        struct fd_info info = { .wanted = choice->wanted };
+        if (files[i].pid == last || (files[i].pid == target->pid && files[i].fd == choice->descriptor->fd))
+            continue;
+        if (i >= MAX_CANDIDATES || process_now_ns() > deadline) {
+            processes->is_complete = false;
+            return;
+        }
+        snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", files[i].pid, files[i].fd);
+        if (fd_info_read(AT_FDCWD, path, &info) != 0 || !choice->fits(choice, &info) || !is_still(&files[i], link))
+            continue;
+        add_process(target, processes, files[i].pid);
+        last = files[i].pid;
+    }
+}
+
+/* ---- other ends --------------------------------------------------------------------------------------------- */
+
+/* Who reads has those who write at the other end, and the reverse. */
+static bool is_other_end(const struct choice *choice, const struct fd_info *info)
+{
+    const struct descriptor *descriptor = choice->descriptor;
+    unsigned ours = descriptor->flags & O_ACCMODE, theirs = (unsigned)info->flags & O_ACCMODE;
+    if (!info->has_flags || (descriptor->inode && info->inode && info->inode != descriptor->inode))
+        return false;
+    return ours == O_RDWR || theirs == O_RDWR || ours != theirs;
+}
+
+static bool is_any(const struct choice *choice, const struct fd_info *info)
+{
+    (void)choice;
+    (void)info;
+    return true;
+}
+
+/* Ours can be asked for what theirs can't, without entering it. */
+static bool is_in_our_network(struct descriptors *descriptors)
+{
+    if (!descriptors->compared_networks) {
+        struct stat ours, theirs;
+        descriptors->compared_networks = true;
+        descriptors->same_network =
+            fstatat(AT_FDCWD, "/proc/self/ns/net", &ours, 0) == 0 &&
+            fstatat(descriptors->target->process->memory_directory, "ns/net", &theirs, 0) == 0 &&
+            ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
+    }
+    return descriptors->same_network;
+}
+
+static void find_peer(struct descriptors *descriptors, struct descriptor *descriptor)
+{
+    const struct choice choice = { .descriptor = descriptor, .fits = is_any };
+    struct socket_table *table = &descriptors->sockets[SOCKETS_UNIX];
+    uint64_t peer;
+    char link[64];
+    enum unix_peer found = is_in_our_network(descriptors) ? socket_find_unix_peer(descriptor->inode, &peer)
+                                                          : UNIX_PEER_UNKNOWN;
+    if (found == UNIX_PEER_NONE)
+        descriptor->end = END_NONE;
+    if (found == UNIX_PEER_UNACCEPTED)
+        descriptor->end = END_UNACCEPTED;
+    if (found != UNIX_PEER_FOUND)
+        return;
+    const struct socket *socket =
+        socket_find(descriptors->target->process->memory_directory, table, SOCKETS_UNIX, peer);
+    if (socket && socket->has_path)
+        descriptor->end_name = strdup(table->paths.data + socket->path);
+    snprintf(link, sizeof link, "socket:[%llu]", (unsigned long long)peer);
+    find_openers(descriptors, link, &choice, &descriptor->others);
+    descriptor->end = END_SOUGHT;
+}
+
+void descriptor_find_ends(struct descriptors *descriptors, const char *link, struct descriptor *descriptor)
+{
+    const struct choice choice = { .descriptor = descriptor, .fits = is_other_end };
+    if (descriptor->kind == DESCRIPTOR_UNIX)
+        find_peer(descriptors, descriptor);
+    if (descriptor->kind == DESCRIPTOR_PIDFD && descriptor->watched_pid > 0)
+        add_process(descriptors->target, &descriptor->others, descriptor->watched_pid);
+    if ((descriptor->kind != DESCRIPTOR_PIPE && descriptor->kind != DESCRIPTOR_FIFO) || !descriptor->has_flags)
+        return;
+    find_openers(descriptors, link, &choice, &descriptor->others);
+    descriptor->end = END_SOUGHT;
+}
+
+/* ---- locks -------------------------------------------------------------------------------------------------- */
+
+/* Those on one file that may be in the way. */
+struct held {
+    struct lock locks[MAX_HELD];
+    size_t count;
+    bool waited;     /* the target waits, as fcntl() does, for the one of this number: */
+    uint64_t number;
+    bool cut;
+};
+
+static void take_lock(const struct pst_target *target, const struct lock *lock, struct held *held)
+{
+    if (lock->waits) {
+        /* A lock of flock() is in the way of one that is shared by several, and listed with only one of them. */
+        if (lock->pid == target->pid && lock->kind == LOCK_POSIX) {
+            held->waited = true;
+            held->number = lock->number;
+        }
+    } else if (held->count == MAX_HELD) {
+        held->cut = true;
+    } else {
+        held->locks[held->count++] = *lock;
+    }
+}
+
+static pst_error *read_held(const struct pst_target *target, const struct lock *wanted, struct held *held)
+{
+    struct proc_lines lines;
+    const char *line;
+    int errnum = proc_lines_open(AT_FDCWD, "/proc/locks", &lines);
+    if (errnum)
+        return error_system(PST_ERROR_SYSTEM, errnum, "cannot read /proc/locks");
+    while ((line = proc_lines_next(&lines)) != NULL) {
+        struct lock lock;
+        if (lock_parse(line, &lock) && is_same_file(&lock, wanted) && stands_in_the_way(lock.kind, wanted->kind))
+            take_lock(target, &lock, held);
+    }
+    held->cut |= lines.cut;
+    proc_lines_close(&lines);
+    return NULL;
+}
+
+static bool has_wanted_lock(const struct choice *choice, const struct fd_info *info)
+{
+    (void)choice;
+    return info->has_wanted;
+}
+
+/* Of this kind there is one at least. */
+static bool holds(const struct held *held, bool is_posix)
+{
+    for (size_t i = 0; i < held->count; i++)
+        if ((held->locks[i].kind == LOCK_POSIX) == is_posix)
+            return true;
+    return false;
+}
+
+static bool is_there(pid_t pid)
+{
+    char path[PROCESS_NAME_SIZE];
+    struct proc_stat stat;
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    return proc_read_stat(AT_FDCWD, path, &stat) == 0;
+}
+
+/* By their makers, which are not the target: of fcntl()'s own it has all it wants, and others were looked for in it. */
+static void add_makers(const struct pst_target *target, const struct held *held, bool are_posix,
+                       struct descriptor_processes *holders)
+{
+    for (size_t i = 0; i < held->count; i++) {
+        const struct lock *lock = &held->locks[i];
+        bool is_meant = (lock->kind == LOCK_POSIX) == are_posix &&
+                        (!are_posix || !held->waited || lock->number == held->number);
+        if (is_meant && lock->pid > 0 && lock->pid != target->pid && is_there((pid_t)lock->pid))
+            add_process(target, holders, (pid_t)lock->pid);
+    }
+}
+
+/* A lock of flock() or of an open file description is held by whoever has that open: it was inherited, and who made it
+ * may be gone. Who may not be looked into is named if he made it. */
+static pst_error *add_holders(struct descriptors *descriptors, const struct descriptor *descriptor,
+                              const struct lock *wanted, const struct held *held,
+                              struct descriptor_processes *holders)
+{
+    const struct pst_target *target = descriptors->target;
+    const struct choice choice = { .descriptor = descriptor, .fits = has_wanted_lock, .wanted = wanted };
+    char path[PROCESS_NAME_SIZE], *link;
+    add_makers(target, held, true, holders);
+    if (!holds(held, false))
+        return NULL;
+    snprintf(path, sizeof path, "fd/%d", descriptor->fd);
+    int errnum = proc_read_link(target->process->memory_directory, path, &link);
+    if (errnum)
+        return errnum == ENOMEM ? error_no_memory() : NULL; /* it was closed meanwhile */
+    size_t before = holders->count;
+    find_openers(descriptors, link, &choice, holders);
+    if (holders->count == before)
+        add_makers(target, held, false, holders);
+    free(link);
+    return NULL;
+}
+
+pst_error *descriptor_find_holders(struct descriptors *descriptors, const struct descriptor *descriptor,
+                                   enum lock_kind kind, struct descriptor_processes *holders)
+{
+    const struct lock wanted = { .kind = kind, .major = descriptor->major, .minor = descriptor->minor,
+                                 .inode = descriptor->inode };
+    struct held held = { .count = 0 };
+    *holders = (struct descriptor_processes){ 0 };
+    if (!descriptor->has_lock_identity)
+        return NULL;
+    TRY(read_held(descriptors->target, &wanted, &held));
+    holders->is_complete = true;
+    TRY(add_holders(descriptors, descriptor, &wanted, &held, holders));
+    holders->is_complete &= !held.cut;
+    return NULL;
+}

@@ -1,6 +1,7 @@
 #include "python/attribute.h"
 
 #include "python/object.h"
+#include "python/old_class.h"
 
 /* 3.13+: the values follow the object itself, until the dict takes them over and marks them invalid. */
 static pst_error *read_inline_values(const struct python *python, pst_addr object, pst_addr type,
@@ -38,20 +39,58 @@ static pst_error *read_managed(const struct python *python, pst_addr object, pst
     return NULL;
 }
 
+/* A negative tp_dictoffset counts from the end of an object of varying size: a subclass of tuple or int
+ * (Objects/object.c, _PyObject_GetDictPtr(), _PyObject_VAR_SIZE). *offset becomes that from its start. */
+static pst_error *find_dict_behind_items(const struct python *python, pst_addr object, pst_addr type, int64_t *offset)
+{
+    enum { WORD = 8, MAX_ITEMS = 1 << 30, MAX_ITEM_SIZE = 1 << 20 };
+    int64_t count;
+    uint64_t basic_size, item_size;
+    TRY(field_signed(python, object, F(PyVarObject_ob_size), &count));
+    TRY(field_unsigned(python, type, F(PyTypeObject_tp_basicsize), &basic_size));
+    TRY(field_unsigned(python, type, F(PyTypeObject_tp_itemsize), &item_size));
+    count = count < 0 ? -count : count;
+    if (count > MAX_ITEMS || item_size > MAX_ITEM_SIZE || basic_size > MAX_ITEM_SIZE)
+        return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx has %lld items of %llu bytes",
+                         (unsigned long long)object, (long long)count, (unsigned long long)item_size);
+    uint64_t size = basic_size + (uint64_t)count * item_size;
+    *offset += (int64_t)((size + WORD - 1) / WORD * WORD);
+    return NULL;
+}
+
 pst_error *attributes_find(const struct python *python, pst_addr object, pst_addr type,
                            struct attributes *attributes)
 {
     uint64_t flags;
     int64_t dict_offset;
+    bool is_old;
     *attributes = (struct attributes){0};
+    TRY(type_is_of_old_instances(python, type, &is_old));
+    if (is_old)
+        return field_address(python, object, F(PyInstanceObject_in_dict), &attributes->dict);
     TRY(type_get_flags(python, type, &flags));
     if (python_minor_version(python) >= 311 && flags & TPFLAGS_MANAGED_DICT)
         return read_managed(python, object, type, flags, attributes);
     TRY(field_signed(python, type, F(PyTypeObject_tp_dictoffset), &dict_offset));
-    /* A negative offset counts from the end of an object of varying size; none of those is asked for. */
-    if (dict_offset > 0)
-        TRY(pointer_at(python, object + (uint64_t)dict_offset, 0, &attributes->dict));
-    return NULL;
+    if (dict_offset < 0)
+        TRY(find_dict_behind_items(python, object, type, &dict_offset));
+    return dict_offset ? pointer_at(python, object + (uint64_t)dict_offset, 0, &attributes->dict) : NULL;
+}
+
+pst_error *attributes_start(const struct python *python, pst_addr object, pst_addr type, struct dict_reader *reader,
+                            uint64_t *used, bool *any)
+{
+    struct attributes attributes;
+    pst_addr keys;
+    TRY(attributes_find(python, object, type, &attributes));
+    *any = attributes.dict || attributes.values;
+    if (attributes.dict)
+        return dict_start_items(python, attributes.dict, reader, used);
+    if (!attributes.values)
+        return NULL;
+    TRY(field_address(python, type, F(PyHeapTypeObject_ht_cached_keys), &keys));
+    *any = keys != 0;
+    return keys ? dict_start_values(python, keys, attributes.values, reader, used) : NULL;
 }
 
 pst_error *attribute_get(const struct python *python, pst_addr object, const char *name,

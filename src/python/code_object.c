@@ -345,7 +345,7 @@ static void read_lines(struct code_reader *reader)
     code_add_error(reader, error, "the line table");
 }
 
-static pst_error *read_exceptions(struct code_reader *reader)
+pst_error *code_read_exceptions(struct code_reader *reader)
 {
     struct pst_code *code = reader->code;
     pst_addr object;
@@ -370,6 +370,6 @@ void code_read_body(struct code_reader *reader)
     code_add_error(reader, check_frame_size(reader), "PyCodeObject.co_stacksize");
     read_constants(reader);
     read_lines(reader);
-    code_add_error(reader, read_exceptions(reader), "PyCodeObject.co_exceptiontable");
+    code_add_error(reader, code_read_exceptions(reader), "PyCodeObject.co_exceptiontable");
     code_add_error(reader, bytecode_check(reader), "PyCodeObject.co_code");
 }

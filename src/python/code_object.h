@@ -95,6 +95,8 @@ MUST_USE pst_error *code_read_line_table(const struct python *python, struct are
 MUST_USE pst_error *code_validate(const struct python *python, pst_addr address, bool *valid);
 /* Names, file, numbers, sizes. What could not be read is on the code's errors. */
 void code_read_head(struct code_reader *reader, pst_addr address);
+/* co_exceptiontable, which needs the size of the code alone. */
+MUST_USE pst_error *code_read_exceptions(struct code_reader *reader);
 /* The rest of it, after the head. */
 void code_read_body(struct code_reader *reader);
 

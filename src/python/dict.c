@@ -3,9 +3,12 @@
 #include "python/object.h"
 #include "python/string.h"
 
+#include <string.h>
+
 enum { DICT_KEYS_GENERAL = 0 };       /* dk_kind, 3.11+: entries with a hash; else entries of two words */
 enum { DICT_MAX_LOG2_INDEX_BYTES = 40 };
 enum { PREFETCH_BATCH = 256 };
+enum { FROZENDICT_MAX_BASES = 1 << 10 };
 
 /* ---- where the entries are -------------------------------------------------------------------------- */
 
@@ -119,7 +122,218 @@ pst_error *dict_next(struct dict_reader *reader, pst_addr *key, pst_addr *value)
     return NULL;
 }
 
-/* ---- search ----------------------------------------------------------------------------------------- */
+/* ---- items, in order ---------------------------------------------------------------------------------- */
+
+/* 3.11+: an object's values, which its dict may share, are in the order of the type's keys; in which they were set
+ * stands beside them. 3.11 and 3.12: before them, as many as byte -2 says, from byte -3 on downwards; 3.13+: behind
+ * them (Include/internal/pycore_dict.h, Objects/dictobject.c, get_index_from_order()). */
+static pst_error *find_order(struct dict_reader *reader)
+{
+    enum { COUNT_AT = -2, FIRST_AT = -3 };
+    const struct python *python = reader->python;
+    uint8_t count;
+    if (!reader->values || !has(python, F(PyDictValues_values)))
+        return NULL;
+    if (!has(python, F(PyDictValues_capacity))) {
+        TRY(memory_read(python->memory, reader->values + COUNT_AT, &count, 1));
+        reader->order = reader->values + FIRST_AT;
+        reader->order_step = -1;
+        reader->order_count = count;
+        return NULL;
+    }
+    uint64_t capacity, size;
+    pst_addr head, first;
+    TRY(field_place(python, 0, F(PyDictValues_values), &first));
+    head = reader->values - first;
+    TRY(field_unsigned(python, head, F(PyDictValues_capacity), &capacity));
+    TRY(field_unsigned(python, head, F(PyDictValues_size), &size));
+    reader->order = reader->values + capacity * sizeof(pst_addr);
+    reader->order_step = 1;
+    reader->order_count = size;
+    return NULL;
+}
+
+/* 3.15+: a frozendict is none, but made as one. */
+static pst_error *is_frozen(const struct python *python, pst_addr dict, bool *result)
+{
+    pst_addr type;
+    *result = false;
+    if (python_minor_version(python) < 315)
+        return NULL;
+    TRY(object_get_type(python, dict, &type));
+    for (size_t i = 0; type && !*result && i < FROZENDICT_MAX_BASES; i++) {
+        char name[16];
+        TRY(type_get_name(python, type, name, sizeof name));
+        *result = strcmp(name, "frozendict") == 0;
+        TRY(field_address(python, type, F(PyTypeObject_tp_base), &type));
+    }
+    return NULL;
+}
+
+static pst_error *expect_items(const struct python *python, pst_addr dict)
+{
+    bool frozen;
+    pst_error *error = object_expect(python, dict, TPFLAGS_DICT_SUBCLASS, "dict");
+    if (!error)
+        return NULL;
+    pst_error *failure = is_frozen(python, dict, &frozen);
+    if (failure || !frozen) {
+        pst_error_free(failure);
+        return error;
+    }
+    pst_error_free(error);
+    return NULL;
+}
+
+pst_error *dict_start_items(const struct python *python, pst_addr dict, struct dict_reader *reader, uint64_t *used)
+{
+    int64_t count;
+    *reader = (struct dict_reader){.python = python};
+    TRY(expect_items(python, dict));
+    TRY(field_signed(python, dict, F(PyDictObject_ma_used), &count));
+    if (has(python, F(PyDictObject_ma_table)))
+        TRY(start_table(python, dict, reader));
+    else
+        TRY(start_keys(python, dict, reader));
+    if (count < 0 || (uint64_t)count > reader->count)
+        return error_new(PST_ERROR_CORRUPT, "the dict at 0x%llx has %lld items in %llu entries",
+                         (unsigned long long)dict, (long long)count, (unsigned long long)reader->count);
+    *used = (uint64_t)count;
+    return find_order(reader);
+}
+
+/* To 3.10 values have no count of their own, and no dict is without one. */
+pst_error *dict_start_values(const struct python *python, pst_addr keys, pst_addr values, struct dict_reader *reader,
+                             uint64_t *used)
+{
+    *reader = (struct dict_reader){.python = python};
+    TRY(read_keys(python, keys, reader));
+    reader->values = values;
+    TRY(find_order(reader));
+    *used = reader->order_count;
+    return NULL;
+}
+
+/* The index of the next entry; *there is false: there is none. */
+static pst_error *next_index(struct dict_reader *reader, uint64_t *index, bool *there)
+{
+    uint8_t byte;
+    *there = reader->index < (reader->order ? reader->order_count : reader->count);
+    *index = reader->index;
+    if (!*there)
+        return NULL;
+    if (reader->order) {
+        pst_addr at = reader->order + (uint64_t)((int64_t)reader->index * reader->order_step);
+        TRY(memory_read(reader->python->memory, at, &byte, 1));
+        *index = byte;
+    }
+    reader->index++;
+    if (*index < reader->count)
+        return NULL;
+    return error_new(PST_ERROR_CORRUPT, "the dict keys at 0x%llx have no entry %llu", (unsigned long long)reader->keys,
+                     (unsigned long long)*index);
+}
+
+pst_error *dict_next_item(struct dict_reader *reader, pst_addr *key, pst_addr *value)
+{
+    for (int scanned = 0; scanned < DICT_MAX_SCAN; scanned++) {
+        uint64_t index;
+        bool there;
+        TRY(next_index(reader, &index, &there));
+        if (!there)
+            return error_new(PST_ERROR_CORRUPT, "the dict with its entries at 0x%llx has fewer items than it says",
+                             (unsigned long long)reader->entries);
+        TRY(read_entry(reader, index, key, value));
+        if (*key && *value)
+            return NULL;
+    }
+    return error_new(PST_ERROR_LIMIT, "a dict with %d unused entries on end", DICT_MAX_SCAN);
+}
+
+/* ---- search by hash -------------------------------------------------------------------------------- */
+
+/* The table of indices of entries; in 2.7 that of the entries themselves. */
+struct hash_table {
+    const struct dict_reader *reader;
+    pst_addr indices;       /* 0: 2.7 */
+    unsigned index_size;
+    uint64_t mask;
+};
+
+static pst_error *read_hash_table(const struct dict_reader *reader, struct hash_table *table)
+{
+    const struct python *python = reader->python;
+    uint64_t size;
+    *table = (struct hash_table){.reader = reader, .mask = reader->count - 1};
+    if (!reader->keys)
+        return NULL;
+    TRY(field_place(python, reader->keys, F(PyDictKeysObject_dk_indices), &table->indices));
+    if (has(python, F(PyDictKeysObject_dk_log2_size))) {
+        TRY(field_unsigned(python, reader->keys, F(PyDictKeysObject_dk_log2_size), &size));
+        size = size < DICT_MAX_LOG2_INDEX_BYTES ? (uint64_t)1 << size : 0;
+    } else {
+        TRY(field_unsigned(python, reader->keys, F(PyDictKeysObject_dk_size), &size));
+    }
+    uint64_t index_size = size ? (reader->entries - table->indices) / size : 0;
+    if ((size & (size - 1)) || !index_size || index_size > 8 || (index_size & (index_size - 1)))
+        return error_new(PST_ERROR_CORRUPT, "the dict keys at 0x%llx have %llu bytes of %llu indices",
+                         (unsigned long long)reader->keys, (unsigned long long)(reader->entries - table->indices),
+                         (unsigned long long)size);
+    table->index_size = (unsigned)index_size;
+    table->mask = size - 1;
+    return NULL;
+}
+
+/* Below 0: there is none, DKIX_EMPTY or DKIX_DUMMY. */
+static pst_error *read_index(const struct hash_table *table, uint64_t slot, int64_t *index)
+{
+    uint8_t bytes[8];
+    *index = (int64_t)slot;
+    if (!table->indices)
+        return NULL;
+    TRY(memory_read(table->reader->python->memory, table->indices + slot * table->index_size, bytes,
+                    table->index_size));
+    *index = bytes_signed(bytes, table->index_size);
+    if (*index < 0 || (uint64_t)*index < table->reader->count)
+        return NULL;
+    return error_new(PST_ERROR_CORRUPT, "the dict keys at 0x%llx have no entry %lld",
+                     (unsigned long long)table->reader->keys, (long long)*index);
+}
+
+/* Objects/dictobject.c, lookdict(). */
+static pst_error *probe(const struct hash_table *table, pst_addr wanted, uint64_t hash, pst_addr *value)
+{
+    enum { DKIX_EMPTY = -1, PERTURB_SHIFT = 5 };
+    bool is_2 = !table->indices;
+    uint64_t slot = hash & table->mask, perturb = hash;
+    for (int scanned = 0; scanned < DICT_MAX_SCAN; scanned++) {
+        int64_t index;
+        pst_addr key = 0, found = 0;
+        TRY(read_index(table, slot, &index));
+        if (index >= 0)
+            TRY(read_entry(table->reader, (uint64_t)index, &key, &found));
+        if (key == wanted)
+            *value = found;
+        if (key == wanted || index == DKIX_EMPTY || (is_2 && !key))
+            return NULL;
+        perturb >>= is_2 && !scanned ? 0 : PERTURB_SHIFT;
+        slot = (slot * 5 + perturb + 1) & table->mask;
+    }
+    return NULL;
+}
+
+pst_error *dict_find(const struct python *python, pst_addr dict, pst_addr key, uint64_t hash, pst_addr *value)
+{
+    struct dict_reader reader;
+    struct hash_table table;
+    uint64_t used;
+    *value = 0;
+    TRY(dict_start_items(python, dict, &reader, &used));
+    TRY(read_hash_table(&reader, &table));
+    return key ? probe(&table, key, hash, value) : NULL;
+}
+
+/* ---- search by name -------------------------------------------------------------------------------- */
 
 /* Every key is an object of its own, anywhere in memory: brings those from `index` on in at one go. */
 static pst_error *prefetch_keys(const struct dict_reader *reader, uint64_t index)

@@ -11,6 +11,8 @@
 enum {
     DICT_MAX_ENTRIES = 1 << 20,   /* more than any dict that is asked for has (sys.modules, threading._active) */
     DICT_MAX_BROKEN_KEYS = 64,    /* that a search passes over */
+    DICT_MAX_SCAN = 1 << 16,      /* unused entries that a search for the next item passes over; entries that one for
+                                   * an item by its hash looks at */
 };
 
 struct dict_reader {
@@ -18,6 +20,9 @@ struct dict_reader {
     pst_addr keys;          /* the PyDictKeysObject, 0 in 2.7 */
     pst_addr entries;       /* array of entries */
     pst_addr values;        /* split: array of values beside the keys, else 0 */
+    pst_addr order;         /* 3.11+, split: bytes, indices of the values in the order in which they were set; else 0 */
+    int order_step;         /* from one to the next */
+    uint64_t order_count;
     uint64_t count, index;  /* entries, those that are unused included */
     enum field entry_size, key, value;
 };
@@ -26,6 +31,20 @@ MUST_USE pst_error *dict_start(const struct python *python, pst_addr dict, struc
 
 /* The next entry that is in use; *key is 0 at the end. */
 MUST_USE pst_error *dict_next(struct dict_reader *reader, pst_addr *key, pst_addr *value);
+
+/* As dict_start(), of a dict (3.15+: or frozendict) of any size, whose items are asked for in the order in which Python
+ * gives them. *used is how many items it has. */
+MUST_USE pst_error *dict_start_items(const struct python *python, pst_addr dict, struct dict_reader *reader,
+                                     uint64_t *used);
+/* The same of an array of values whose keys are those of a type. */
+MUST_USE pst_error *dict_start_values(const struct python *python, pst_addr keys, pst_addr values,
+                                      struct dict_reader *reader, uint64_t *used);
+/* The next item; an error if there is none. */
+MUST_USE pst_error *dict_next_item(struct dict_reader *reader, pst_addr *key, pst_addr *value);
+
+/* The value of a key that is this very object and has this hash, in a dict of any size; *value is 0: there is none. */
+MUST_USE pst_error *dict_find(const struct python *python, pst_addr dict, pst_addr key, uint64_t hash,
+                              pst_addr *value);
 
 /* The value of a str key; *value is 0 if there is none. `memo` may be NULL. */
 MUST_USE pst_error *dict_get(const struct python *python, pst_addr dict, const char *name,

@@ -17,11 +17,6 @@ static int compare_texts(pst_text a, pst_text b)
     return order ? order : (a.size > b.size) - (a.size < b.size);
 }
 
-static bool text_is(pst_text text, const char *string)
-{
-    return text.data && text.size == strlen(string) && memcmp(text.data, string, text.size) == 0;
-}
-
 static bool ends_with(pst_text text, const char *end)
 {
     size_t size = strlen(end);

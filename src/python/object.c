@@ -44,6 +44,19 @@ pst_error *object_expect(const struct python *python, pst_addr object, uint64_t 
     return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx is no %s", (unsigned long long)object, wanted);
 }
 
+pst_error *tuple_find_items(const struct python *python, pst_addr tuple, pst_addr *items, uint64_t *count)
+{
+    int64_t size;
+    TRY(object_expect(python, tuple, TPFLAGS_TUPLE_SUBCLASS, "tuple"));
+    TRY(field_signed(python, tuple, F(PyVarObject_ob_size), &size));
+    TRY(field_place(python, tuple, F(PyTupleObject_ob_item), items));
+    if (size < 0)
+        return error_new(PST_ERROR_CORRUPT, "the tuple at 0x%llx has %lld items", (unsigned long long)tuple,
+                         (long long)size);
+    *count = (uint64_t)size;
+    return NULL;
+}
+
 /* 1 for a field that is not in the head: a layout file may say so. */
 static uint64_t head_number(const struct python *python, const uint8_t *head, enum field field, size_t size)
 {

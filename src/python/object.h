@@ -8,12 +8,17 @@
 enum {
     TPFLAGS_INLINE_VALUES = 1 << 2, /* 3.13+ */
     TPFLAGS_MANAGED_DICT = 1 << 4,  /* 3.11+ */
+    TPFLAGS_HEAPTYPE = 1 << 9,
     TPFLAGS_INT_SUBCLASS = 1 << 23, /* 2.7 */
     TPFLAGS_LONG_SUBCLASS = 1 << 24,
+    TPFLAGS_LIST_SUBCLASS = 1 << 25,
+    TPFLAGS_TUPLE_SUBCLASS = 1 << 26,
     TPFLAGS_BYTES_SUBCLASS = 1 << 27,
     TPFLAGS_UNICODE_SUBCLASS = 1 << 28,
     TPFLAGS_DICT_SUBCLASS = 1 << 29,
+    TPFLAGS_BASE_EXC_SUBCLASS = 1 << 30,
 };
+#define TPFLAGS_TYPE_SUBCLASS (1u << 31)
 
 MUST_USE pst_error *object_get_type(const struct python *python, pst_addr object, pst_addr *type);
 enum { OBJECT_HEAD_SIZE = 48 }; /* bytes; no PyObject is larger: trace-refs, free-threaded */
@@ -27,6 +32,9 @@ MUST_USE pst_error *type_get_name(const struct python *python, pst_addr type, ch
 
 /* That the object's type has one of these flags; else an error that names what it is instead of `wanted`. */
 MUST_USE pst_error *object_expect(const struct python *python, pst_addr object, uint64_t flags, const char *wanted);
+
+/* Where the items of a tuple are, and how many. */
+MUST_USE pst_error *tuple_find_items(const struct python *python, pst_addr tuple, pst_addr *items, uint64_t *count);
 
 /* The value of an int (2.7: or long) that fits; an error for one that does not. */
 MUST_USE pst_error *object_get_int(const struct python *python, pst_addr object, uint64_t *value);

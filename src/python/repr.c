@@ -1,102 +1,121 @@
 #include "python/repr.h"
 
+#include "python/member.h"
 #include "python/object.h"
 #include "python/string.h"
 
 #include <string.h>
 
-struct writer {
-    const struct python *python;
-    struct arena *arena;
-    struct text *text;
-    size_t start;          /* of this repr in the text */
-    size_t object_count;   /* so far: tuples in tuples can multiply what they share */
-};
+enum { MAX_BOUNDED_INT_BITS = 14285 /* 4,300 digits: what CPython 3.11+ itself converts at most */ };
 
-static pst_error *add_object(struct writer *writer, pst_addr object, int depth);
+/* ---- bounds ---------------------------------------------------------------------------------------------- */
 
-/* ---- containers ---------------------------------------------------------------------------------------- */
-
-static pst_error *add_items(struct writer *writer, const struct value *value, int depth)
+static bool is_strict(const struct repr *repr)
 {
-    for (size_t i = 0; i < value->item_count; i++) {
-        if (i)
-            text_add_string(writer->text, ", ");
-        TRY(error_in(add_object(writer, value->items[i], depth + 1), "item %zu", i));
+    return !repr->types;
+}
+
+size_t repr_get_left(struct repr *repr)
+{
+    size_t size = repr->text->size - repr->start;
+    if (repr->bounds.chars == SIZE_MAX)
+        return SIZE_MAX;
+    /* A part that was given up may have taken text away again. */
+    if (repr->counted_size > size)
+        repr->counted_size = repr->char_count = 0;
+    for (const char *data = repr->text->data + repr->start; repr->counted_size < size; repr->counted_size++)
+        repr->char_count += (data[repr->counted_size] & 0xc0) != 0x80;
+    return repr->char_count < repr->bounds.chars ? repr->bounds.chars - repr->char_count : 0;
+}
+
+void repr_add_cut(struct repr *repr, uint64_t count)
+{
+    char digits[32];
+    size_t at = sizeof digits, shown = 0;
+    do {
+        if (shown && shown % 3 == 0)
+            digits[--at] = ',';
+        digits[--at] = (char)('0' + count % 10);
+        shown++;
+        count /= 10;
+    } while (count);
+    text_add_string(repr->text, "… +");
+    text_add(repr->text, digits + at, sizeof digits - at);
+}
+
+bool repr_begin_part(struct repr *repr, uint64_t index, uint64_t left, const char *separator)
+{
+    if (index)
+        text_add_string(repr->text, separator);
+    if (index < repr->bounds.items && repr->depth <= repr->bounds.depth && repr_get_left(repr) > 0)
+        return true;
+    repr_add_cut(repr, left);
+    return false;
+}
+
+bool repr_begin_item(struct repr *repr, uint64_t index, uint64_t left)
+{
+    return repr_begin_part(repr, index, left, ", ");
+}
+
+/* Of one repr as a whole: whoever reaches one of these has nothing to add any more. */
+static pst_error *check_limits(struct repr *repr)
+{
+    if (++repr->object_count > REPR_MAX_OBJECTS)
+        return error_new(PST_ERROR_LIMIT, "a repr of more than %d objects", REPR_MAX_OBJECTS);
+    if (repr->text->size - repr->start > REPR_MAX_SIZE)
+        return error_new(PST_ERROR_LIMIT, "a repr of more than %d bytes", REPR_MAX_SIZE);
+    if (is_strict(repr) && repr->depth > VALUE_MAX_DEPTH)
+        return error_new(PST_ERROR_LIMIT, "more than %d objects in each other", VALUE_MAX_DEPTH);
+    return repr->text->failed ? error_no_memory() : NULL;
+}
+
+/* ---- numbers, strings ------------------------------------------------------------------------------------ */
+
+/* Bytes of the first `count` characters of UTF-8; *left is how many there are behind them. */
+static size_t measure(pst_text text, size_t count, uint64_t *left)
+{
+    size_t size = text.size, seen = 0;
+    *left = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        if ((text.data[i] & 0xc0) == 0x80)
+            continue;
+        if (seen++ == count)
+            size = i;
+        *left += seen > count;
     }
-    return NULL;
+    return size;
 }
 
-static pst_error *add_tuple(struct writer *writer, const struct value *value, int depth)
+/* The name of a class is measured anew for each of the objects that share it: as soon as that takes as long as reads
+ * do, it counts as they do. */
+static void spend_on_text(const struct python *python, size_t size)
 {
-    text_add_char(writer->text, '(');
-    TRY(add_items(writer, value, depth));
-    text_add_string(writer->text, value->item_count == 1 ? ",)" : ")");
-    return NULL;
+    enum { BYTES_PER_READ = 128 };
+    uint64_t work = size / BYTES_PER_READ, left = memory_get_work_left(python->memory);
+    if (work)
+        memory_set_work(python->memory, work < left ? left - work : 0);
 }
 
-static pst_error *add_frozenset(struct writer *writer, const struct value *value, int depth)
+void repr_add_text(struct repr *repr, pst_text text)
 {
-    bool is_2 = python_is_2(writer->python);
-    text_add_string(writer->text, "frozenset(");
-    if (value->item_count || is_2) {
-        text_add_char(writer->text, is_2 ? '[' : '{');
-        TRY(add_items(writer, value, depth));
-        text_add_char(writer->text, is_2 ? ']' : '}');
-    }
-    text_add_char(writer->text, ')');
-    return NULL;
+    uint64_t cut;
+    spend_on_text(repr->python, text.size);
+    size_t size = measure(text, repr_get_left(repr), &cut);
+    text_add(repr->text, text.data, size);
+    if (cut)
+        repr_add_cut(repr, cut);
 }
 
-static pst_error *add_slice(struct writer *writer, const struct value *value, int depth)
+void repr_cut_number(struct repr *repr, size_t start, size_t left)
 {
-    text_add_string(writer->text, "slice(");
-    TRY(add_items(writer, value, depth));
-    text_add_char(writer->text, ')');
-    return NULL;
+    size_t size = repr->text->size - start;
+    if (size <= left)
+        return;
+    repr->text->size = start + left;
+    text_add_char(repr->text, ' ');
+    repr_add_cut(repr, size - left);
 }
-
-/* ---- code ---------------------------------------------------------------------------------------------- */
-
-/* A name as "%U" gives it; in 2.7 as "%.100s" or so does, which ends at a NUL. */
-static pst_error *add_name(struct writer *writer, pst_addr code, enum field field, size_t max_size_2)
-{
-    const struct python *python = writer->python;
-    pst_addr object;
-    pst_text name;
-    TRY(field_address(python, code, field, &object));
-    if (python_is_2(python)) {
-        pst_bytes bytes;
-        TRY(bytes_read(python, writer->arena, object, &bytes.data, &bytes.size));
-        bytes.size = strnlen((const char *)bytes.data, bytes.size < max_size_2 ? bytes.size : max_size_2);
-        TRY(string_decode(writer->arena, bytes, &name));
-    } else {
-        TRY(string_read(python, writer->arena, object, &name));
-    }
-    text_add(writer->text, name.data, name.size);
-    return NULL;
-}
-
-/* Objects/codeobject.c, code_repr(). */
-static pst_error *add_code(struct writer *writer, pst_addr code)
-{
-    enum { NAME_SIZE_2 = 100, FILENAME_SIZE_2 = 300 };
-    struct text *text = writer->text;
-    int line;
-    TRY(field_int(writer->python, code, F(PyCodeObject_co_firstlineno), &line));
-    text_add_string(text, "<code object ");
-    TRY(add_name(writer, code, F(PyCodeObject_co_name), NAME_SIZE_2));
-    text_add_string(text, " at ");
-    text_add_hex(text, code);
-    text_add_string(text, ", file \"");
-    TRY(add_name(writer, code, F(PyCodeObject_co_filename), FILENAME_SIZE_2));
-    text_add_string(text, "\", line ");
-    text_add_signed(text, line ? line : -1);
-    text_add_char(text, '>');
-    return NULL;
-}
-
-/* ---- ints ---------------------------------------------------------------------------------------------- */
 
 /* What takes long for its size counts as reads do: a lie may be made of many. */
 static pst_error *spend_on_int(const struct python *python, const struct value *value)
@@ -111,79 +130,379 @@ static pst_error *spend_on_int(const struct python *python, const struct value *
     return NULL;
 }
 
-static pst_error *add_int(struct writer *writer, const struct value *value)
+static pst_error *add_int(struct repr *repr, const struct value *value)
 {
-    TRY(spend_on_int(writer->python, value));
-    TRY(repr_add_int(value, writer->text));
+    size_t left = repr_get_left(repr), start = repr->text->size;
+    if (left != SIZE_MAX && value->digit_count * value->digit_bits > MAX_BOUNDED_INT_BITS) {
+        text_printf(repr->text, "<%sint of %zu bits>", value->is_negative ? "negative " : "",
+                    value->digit_count * value->digit_bits);
+        return NULL;
+    }
+    TRY(spend_on_int(repr->python, value));
+    TRY(repr_add_int(value, repr->text));
     if (value->kind == VALUE_LONG)
-        text_add_char(writer->text, 'L');
+        text_add_char(repr->text, 'L');
+    repr_cut_number(repr, start, left);
     return NULL;
 }
 
-/* ---- all of them --------------------------------------------------------------------------------------- */
+/* So many characters of a string were shown, and there are more. */
+static void add_rest(struct repr *repr, uint64_t shown, uint64_t count)
+{
+    if (count <= shown)
+        return;
+    text_add_char(repr->text, ' ');
+    repr_add_cut(repr, count - shown);
+}
 
-static pst_error *refuse(const struct python *python, const struct value *value)
+static pst_error *add_str(struct repr *repr, pst_addr object)
+{
+    uint64_t count;
+    pst_text text;
+    size_t left = repr_get_left(repr);
+    TRY(string_read_start(repr->python, repr->arena, object, left, &text, &count));
+    repr_add_str(text, python_is_2(repr->python) ? -1 : repr->python->layout.minor, repr->text);
+    add_rest(repr, left, count);
+    return NULL;
+}
+
+static pst_error *add_bytes(struct repr *repr, pst_addr object)
+{
+    uint64_t count;
+    pst_bytes bytes;
+    size_t left = repr_get_left(repr);
+    TRY(bytes_read_start(repr->python, repr->arena, object, left, &bytes, &count));
+    repr_add_bytes(bytes, python_is_2(repr->python) ? "" : "b", repr->text);
+    add_rest(repr, left, count);
+    return NULL;
+}
+
+/* One that has its value in itself. */
+static pst_error *add_scalar_value(struct repr *repr, const struct value *value)
+{
+    struct text *text = repr->text;
+    switch (value->kind) {
+    case VALUE_NONE: text_add_string(text, "None"); break;
+    case VALUE_ELLIPSIS: text_add_string(text, "Ellipsis"); break;
+    case VALUE_BOOL: text_add_string(text, value->boolean ? "True" : "False"); break;
+    case VALUE_INT:
+    case VALUE_LONG: return add_int(repr, value);
+    case VALUE_FLOAT: repr_add_double(value->real, text); break;
+    case VALUE_COMPLEX: repr_add_complex(value->real, value->imaginary, text); break;
+    case VALUE_STR: repr_add_str(value->text, python_is_2(repr->python) ? -1 : repr->python->layout.minor, text); break;
+    case VALUE_BYTES: repr_add_bytes(value->bytes, python_is_2(repr->python) ? "" : "b", text); break;
+    default: break; /* containers: see add_builtin() */
+    }
+    return NULL;
+}
+
+pst_error *repr_add_scalar(struct repr *repr, pst_addr object, enum value_kind kind)
+{
+    struct value value;
+    if (kind == VALUE_STR)
+        return add_str(repr, object);
+    if (kind == VALUE_BYTES)
+        return add_bytes(repr, object);
+    TRY(value_read_as(repr->python, repr->arena, object, kind, &value));
+    return add_scalar_value(repr, &value);
+}
+
+/* ---- parts that decoders are made of ----------------------------------------------------------------------- */
+
+pst_error *repr_add_array(struct repr *repr, pst_addr array, uint64_t count)
+{
+    for (uint64_t i = 0; i < count && repr_begin_item(repr, i, count - i); i++) {
+        pst_addr item;
+        TRY(pointer_at(repr->python, array, i, &item));
+        TRY(error_in(repr_add_object(repr, item), "item %llu", (unsigned long long)i));
+    }
+    return NULL;
+}
+
+pst_error *repr_add_name(struct repr *repr, pst_addr str)
+{
+    pst_text text;
+    uint64_t count;
+    size_t left = repr_get_left(repr);
+    TRY(string_read_start(repr->python, repr->arena, str, left, &text, &count));
+    text_add(repr->text, text.data, text.size);
+    if (count > left)
+        repr_add_cut(repr, count - left);
+    return NULL;
+}
+
+void repr_add_quoted(struct repr *repr, pst_text text)
+{
+    uint64_t cut;
+    size_t size = measure(text, repr_get_left(repr), &cut);
+    if (python_is_2(repr->python))
+        repr_add_bytes((pst_bytes){(const uint8_t *)text.data, size}, "", repr->text);
+    else
+        repr_add_str((pst_text){text.data, size}, repr->python->layout.minor, repr->text);
+    add_rest(repr, 0, cut);
+}
+
+pst_error *repr_add_name_field(struct repr *repr, pst_addr object, enum field field, size_t most_2)
+{
+    pst_addr str;
+    pst_text name;
+    pst_bytes bytes;
+    TRY(field_address(repr->python, object, field, &str));
+    if (!python_is_2(repr->python))
+        return repr_add_name(repr, str);
+    TRY(bytes_read(repr->python, repr->arena, str, &bytes.data, &bytes.size));
+    bytes.size = strnlen((const char *)bytes.data, bytes.size < most_2 ? bytes.size : most_2);
+    TRY(string_decode(repr->arena, bytes, &name));
+    repr_add_text(repr, name);
+    return NULL;
+}
+
+/* "%s" */
+pst_error *repr_add_str_of(struct repr *repr, pst_addr object)
+{
+    enum value_kind kind;
+    struct value value;
+    TRY(value_get_kind(repr->python, object, &kind));
+    if (kind == VALUE_STR || (kind == VALUE_BYTES && python_is_2(repr->python)))
+        return repr_add_name(repr, object);
+    if (kind != VALUE_INT && kind != VALUE_LONG)
+        return repr_add_object(repr, object);
+    TRY(value_read(repr->python, repr->arena, object, &value));
+    value.kind = VALUE_INT;
+    return add_int(repr, &value);
+}
+
+void repr_add_class_name(struct repr *repr, const struct instance *object, const char *name)
+{
+    if (python_minor_version(repr->python) < 307)
+        text_add_string(repr->text, name);
+    else
+        text_add(repr->text, object->type->name.data, object->type->name.size);
+}
+
+pst_error *repr_add_tp_name(struct repr *repr, const struct instance *object)
+{
+    pst_text name;
+    TRY(type_read_tp_name(repr->types, object->type->address, &name));
+    text_add(repr->text, name.data, name.size);
+    return NULL;
+}
+
+void repr_add_full_name(struct repr *repr, const struct type *type)
+{
+    if (text_is(type->module, "__main__"))
+        text_add(repr->text, type->qualname.data, type->qualname.size);
+    else
+        type_add_name(type, repr->text);
+}
+
+pst_error *repr_get_attribute(struct repr *repr, const struct instance *object, const char *name, pst_addr *value)
+{
+    return member_or_attribute_get(repr->types, object->address, object->type, name, value);
+}
+
+pst_error *repr_has_method_of(struct repr *repr, const struct type *type, const char *name, const char *module,
+                              bool *yes)
+{
+    pst_addr method, found;
+    struct type *kind;
+    *yes = false;
+    TRY(type_find_attribute(repr->types, type, name, &method));
+    if (!method)
+        return NULL;
+    TRY(type_of(repr->types, method, &kind));
+    if (kind->is_heap || !text_is(kind->name, "function"))
+        return NULL;
+    TRY(field_address(repr->python, method, F(PyFunctionObject_func_module), &found));
+    return string_equals(repr->python, found, module, yes);
+}
+
+pst_error *repr_is_true(struct repr *repr, pst_addr object, bool *yes)
+{
+    struct value value;
+    TRY(value_read(repr->python, repr->arena, object, &value));
+    switch (value.kind) {
+    case VALUE_NONE: *yes = false; break;
+    case VALUE_BOOL:
+    case VALUE_INT:
+    case VALUE_LONG: *yes = value.digit_count; break;
+    case VALUE_STR: *yes = value.text.size; break;
+    case VALUE_BYTES: *yes = value.bytes.size; break;
+    default: *yes = true; break;
+    }
+    return NULL;
+}
+
+void repr_add_address(struct repr *repr, pst_addr address)
+{
+    text_add_string(repr->text, " at ");
+    text_add_hex(repr->text, address);
+}
+
+pst_error *repr_add_marked(struct repr *repr, pst_addr object)
+{
+    repr->marked = object;
+    pst_error *error = repr_add_object(repr, object);
+    repr->marked = 0;
+    return error;
+}
+
+pst_error *repr_add_field(struct repr *repr, pst_addr object, enum field field)
+{
+    pst_addr member;
+    TRY(field_address(repr->python, object, field, &member));
+    if (member)
+        return repr_add_object(repr, member);
+    text_add_string(repr->text, "<NULL>"); /* as "%R" has it */
+    return NULL;
+}
+
+/* ---- all of them --------------------------------------------------------------------------------------------- */
+
+static pst_error *refuse(const struct python *python, pst_addr object, pst_addr type)
 {
     char name[64] = "?";
-    pst_error_free(type_get_name(python, value->type, name, sizeof name));
+    pst_error_free(type_get_name(python, type, name, sizeof name));
     for (char *c = name; *c; c++)
         if (*c < ' ' || *c >= 0x7f)
             *c = '?';
     return error_new(PST_ERROR_UNSUPPORTED, "the object at 0x%llx is no constant, but a %s",
-                     (unsigned long long)value->address, name);
+                     (unsigned long long)object, name);
 }
 
-static pst_error *check_limits(struct writer *writer, int depth)
+/* One of just that type. */
+static pst_error *add_builtin(struct repr *repr, pst_addr object, enum value_kind kind)
 {
-    if (depth > VALUE_MAX_DEPTH)
-        return error_new(PST_ERROR_LIMIT, "more than %d objects in each other", VALUE_MAX_DEPTH);
-    if (++writer->object_count > REPR_MAX_OBJECTS)
-        return error_new(PST_ERROR_LIMIT, "a repr of more than %d objects", REPR_MAX_OBJECTS);
-    if (writer->text->size - writer->start > REPR_MAX_SIZE)
-        return error_new(PST_ERROR_LIMIT, "a repr of more than %d bytes", REPR_MAX_SIZE);
+    const struct instance instance = {.address = object};
+    switch (kind) {
+    case VALUE_TUPLE: return repr_add_tuple(repr, &instance);
+    case VALUE_FROZENSET: return repr_add_set(repr, &instance);
+    case VALUE_SLICE: return repr_add_slice(repr, &instance);
+    case VALUE_CODE: return repr_add_code(repr, &instance);
+    default: return repr_add_scalar(repr, object, kind);
+    }
+}
+
+static bool is_open(const struct repr *repr, pst_addr object)
+{
+    for (size_t i = 0; i + 1 < repr->depth; i++)
+        if (repr->open[i] == object)
+            return true;
+    return false;
+}
+
+static void add_cycle(struct repr *repr, const struct type *type, const char *cycle)
+{
+    for (; *cycle; cycle++) {
+        if (*cycle == '%')
+            text_add(repr->text, type->name.data, type->name.size);
+        else
+            text_add_char(repr->text, *cycle);
+    }
+}
+
+/* By its type, if kind is NULL. */
+static pst_error *add_instance(struct repr *repr, pst_addr object, pst_addr type, const struct repr_kind *kind)
+{
+    struct instance instance = {.address = object, .is_open = is_open(repr, object)};
+    TRY(type_get(repr->types, type, &instance.type));
+    kind = kind ? kind : repr_kind_of(repr->types, instance.type);
+    bool looks_out = kind->cycle && *kind->cycle;
+    bool is_marked = object == repr->marked && looks_out && kind->origin == REPR_IN_C;
+    repr->marked = 0;
+    if (!is_marked && (!instance.is_open || (kind->cycle && !looks_out)))
+        return kind->add(repr, &instance);
+    if (!kind->cycle)
+        return repr_add_cycle_of_attributes(repr, &instance);
+    add_cycle(repr, instance.type, kind->cycle);
     return NULL;
 }
 
-static pst_error *add_value(struct writer *writer, const struct value *value, int depth)
+static pst_error *add_object(struct repr *repr, pst_addr object, const struct repr_kind *wanted)
 {
-    struct text *text = writer->text;
-    bool is_2 = python_is_2(writer->python);
-    TRY(check_limits(writer, depth));
-    switch (value->kind) {
-    case VALUE_NONE: text_add_string(text, "None"); return NULL;
-    case VALUE_ELLIPSIS: text_add_string(text, "Ellipsis"); return NULL;
-    case VALUE_BOOL: text_add_string(text, value->boolean ? "True" : "False"); return NULL;
-    case VALUE_INT:
-    case VALUE_LONG: return add_int(writer, value);
-    case VALUE_FLOAT: repr_add_double(value->real, text); return NULL;
-    case VALUE_COMPLEX: repr_add_complex(value->real, value->imaginary, text); return NULL;
-    case VALUE_STR: repr_add_str(value->text, is_2 ? -1 : writer->python->layout.minor, text); return NULL;
-    case VALUE_BYTES: repr_add_bytes(value->bytes, is_2 ? "" : "b", text); return NULL;
-    case VALUE_TUPLE: return add_tuple(writer, value, depth);
-    case VALUE_FROZENSET: return add_frozenset(writer, value, depth);
-    case VALUE_SLICE: return add_slice(writer, value, depth);
-    case VALUE_CODE: return add_code(writer, value->address);
-    case VALUE_OTHER: break;
+    pst_addr type;
+    enum value_kind kind;
+    TRY(check_limits(repr));
+    TRY(object_get_type(repr->python, object, &type));
+    if (wanted)
+        return add_instance(repr, object, type, wanted);
+    TRY(value_type_get_kind(repr->python, object, type, &kind));
+    if ((kind == VALUE_TUPLE || kind == VALUE_FROZENSET) && !is_strict(repr) && is_open(repr, object)) {
+        text_add_string(repr->text, kind == VALUE_TUPLE ? "(...)" : "frozenset(...)");
+        return NULL;
     }
-    return refuse(writer->python, value);
+    if (kind != VALUE_OTHER)
+        return add_builtin(repr, object, kind);
+    return is_strict(repr) ? refuse(repr->python, object, type) : add_instance(repr, object, type, NULL);
 }
 
-static pst_error *add_object(struct writer *writer, pst_addr object, int depth)
+static bool ends_all(const pst_error *error)
 {
-    struct value value;
-    TRY(value_read(writer->python, writer->arena, object, &value));
-    return add_value(writer, &value, depth);
+    return pst_error_get_code(error) == PST_ERROR_LIMIT || pst_error_get_code(error) == PST_ERROR_MEMORY;
+}
+
+pst_error *repr_end_part(struct repr *repr, pst_addr object, size_t start, pst_error *error)
+{
+    if (!error || is_strict(repr) || ends_all(error))
+        return error;
+    repr->text->size = start;
+    text_add_string(repr->text, "<unreadable");
+    repr_add_address(repr, object);
+    text_add_char(repr->text, '>');
+    if (repr->error)
+        pst_error_free(error);
+    else
+        repr->error = error;
+    return NULL;
+}
+
+pst_error *repr_add_object_as(struct repr *repr, pst_addr object, const struct repr_kind *kind)
+{
+    size_t start = repr->text->size;
+    if (!is_strict(repr) && repr->depth > repr->bounds.depth) {
+        text_add_string(repr->text, "…");
+        return NULL;
+    }
+    if (repr->depth <= VALUE_MAX_DEPTH)
+        repr->open[repr->depth] = object;
+    repr->depth++;
+    pst_error *error = add_object(repr, object, kind);
+    repr->depth--;
+    return repr_end_part(repr, object, start, error);
+}
+
+pst_error *repr_add_object(struct repr *repr, pst_addr object)
+{
+    return repr_add_object_as(repr, object, NULL);
+}
+
+void repr_start(struct repr *repr, struct types *types, struct arena *arena, struct repr_bounds bounds,
+                struct text *text)
+{
+    *repr = (struct repr){.python = types->python, .types = types, .arena = arena, .text = text,
+                          .bounds = bounds, .start = text->size};
+    if (repr->bounds.depth > VALUE_MAX_DEPTH)
+        repr->bounds.depth = VALUE_MAX_DEPTH;
+}
+
+static struct repr of_constant(const struct python *python, struct arena *arena, struct text *text)
+{
+    return (struct repr){.python = python, .arena = arena, .text = text, .start = text->size,
+                         .bounds = REPR_UNBOUNDED};
+}
+
+pst_error *repr_add(const struct python *python, struct arena *arena, pst_addr object, struct text *text)
+{
+    struct repr repr = of_constant(python, arena, text);
+    return repr_add_object(&repr, object);
 }
 
 pst_error *repr_add_value(const struct python *python, struct arena *arena, const struct value *value,
                           struct text *text)
 {
-    struct writer writer = {.python = python, .arena = arena, .text = text, .start = text->size};
-    return add_value(&writer, value, 0);
-}
-
-pst_error *repr_add(const struct python *python, struct arena *arena, pst_addr object, struct text *text)
-{
-    struct writer writer = {.python = python, .arena = arena, .text = text, .start = text->size};
-    return add_object(&writer, object, 0);
+    bool is_scalar = value->kind < VALUE_TUPLE;
+    if (!is_scalar)
+        return repr_add(python, arena, value->address, text);
+    struct repr repr = of_constant(python, arena, text);
+    return add_scalar_value(&repr, value);
 }

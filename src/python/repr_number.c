@@ -13,6 +13,7 @@ enum {
     MAX_DIGITS = 17,       /* and no double needs more than so many */
     FIXED_MAX_POINT = 16,  /* Python/pystrtod.c, format 'r': an exponent from 1e16 on … */
     FIXED_MIN_POINT = -4,  /* … and below 1e-4 */
+    SHORT_DIGITS = 12,     /* 2.7: Include/floatobject.h, PyFloat_STR_PRECISION */
 };
 
 /* 0.d₁d₂d₃… × 10^point */
@@ -111,10 +112,11 @@ static void add_exponential(const struct decimal *decimal, struct text *text)
     text_add(text, exponent, (size_t)size);
 }
 
-/* Python/pystrtod.c, PyOS_double_to_string() with format 'r'; `with_point` is Py_DTSF_ADD_DOT_0, `with_sign`
- * Py_DTSF_SIGN. */
-static void add_double(double number, bool with_point, bool with_sign, struct text *text)
+/* Python/pystrtod.c, PyOS_double_to_string() with format 'r', or 'g' if `precision` is not 0; `with_point` is
+ * Py_DTSF_ADD_DOT_0, `with_sign` Py_DTSF_SIGN. */
+static void add_double(double number, int precision, bool with_point, bool with_sign, struct text *text)
 {
+    int max_point = precision ? precision - with_point : FIXED_MAX_POINT;
     if (isnan(number)) {
         text_add_string(text, with_sign ? "+nan" : "nan");
         return;
@@ -129,10 +131,12 @@ static void add_double(double number, bool with_point, bool with_sign, struct te
         return;
     }
     struct decimal decimal = {.digits = "0", .count = 1, .point = 1};
-    if (number != 0)
+    if (number != 0 && precision)
+        round_decimal(number, precision, &decimal);
+    else if (number != 0)
         shorten(number, &decimal);
     strip_zeros(&decimal);
-    if (decimal.point > FIXED_MAX_POINT || decimal.point <= FIXED_MIN_POINT)
+    if (decimal.point > max_point || decimal.point <= FIXED_MIN_POINT)
         add_exponential(&decimal, text);
     else
         add_fixed(&decimal, with_point, text);
@@ -140,21 +144,36 @@ static void add_double(double number, bool with_point, bool with_sign, struct te
 
 void repr_add_double(double number, struct text *text)
 {
-    add_double(number, true, false, text);
+    add_double(number, 0, true, false, text);
 }
 
-/* Objects/complexobject.c, complex_repr(). */
-void repr_add_complex(double real, double imaginary, struct text *text)
+void repr_add_short_double(double number, struct text *text)
+{
+    add_double(number, SHORT_DIGITS, true, false, text);
+}
+
+/* Objects/complexobject.c, complex_repr(); 2.7: complex_format(). */
+static void add_complex(double real, double imaginary, int precision, struct text *text)
 {
     if (real == 0 && !signbit(real)) {
-        add_double(imaginary, false, false, text);
+        add_double(imaginary, precision, false, false, text);
         text_add_char(text, 'j');
         return;
     }
     text_add_char(text, '(');
-    add_double(real, false, false, text);
-    add_double(imaginary, false, true, text);
+    add_double(real, precision, false, false, text);
+    add_double(imaginary, precision, false, true, text);
     text_add_string(text, "j)");
+}
+
+void repr_add_complex(double real, double imaginary, struct text *text)
+{
+    add_complex(real, imaginary, 0, text);
+}
+
+void repr_add_short_complex(double real, double imaginary, struct text *text)
+{
+    add_complex(real, imaginary, SHORT_DIGITS, text);
 }
 
 /* ---- ints ---------------------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@ struct characters {
     bool is_bytes;      /* UTF-8 or anything else, not Latin-1 */
     bool is_utf16;      /* 2.7 with two-byte Py_UNICODE: pairs of surrogates are one character */
     bool is_ascii;      /* 3.3+: all of it, it says */
+    bool is_cut;        /* there are more of them */
 };
 
 static pst_error *corrupt_string(pst_addr object, const char *what, uint64_t value)
@@ -85,8 +86,8 @@ static pst_error *find_bytes(const struct python *python, pst_addr object, struc
     return field_place(python, object, value, &characters->address);
 }
 
-static pst_error *find_characters(const struct python *python, pst_addr object, struct characters *characters,
-                                  bool *is_string)
+static pst_error *find_characters_of_any_size(const struct python *python, pst_addr object,
+                                              struct characters *characters, bool *is_string)
 {
     pst_addr type;
     uint64_t flags;
@@ -100,9 +101,26 @@ static pst_error *find_characters(const struct python *python, pst_addr object, 
         TRY(find_unicode_2(python, object, characters));
     else if (flags & TPFLAGS_UNICODE_SUBCLASS)
         TRY(find_unicode(python, object, characters));
-    else
-        return NULL;
-    return check_size(object, characters->count, characters->unit);
+    return NULL;
+}
+
+static pst_error *find_characters(const struct python *python, pst_addr object, struct characters *characters,
+                                  bool *is_string)
+{
+    TRY(find_characters_of_any_size(python, object, characters, is_string));
+    return *is_string ? check_size(object, characters->count, characters->unit) : NULL;
+}
+
+/* The same of at most the first `most`; *count: how many there are. */
+static pst_error *find_start(const struct python *python, pst_addr object, uint64_t most,
+                             struct characters *characters, uint64_t *count, bool *is_string)
+{
+    TRY(find_characters_of_any_size(python, object, characters, is_string));
+    *count = characters->count;
+    characters->is_cut = characters->count > most;
+    if (characters->is_cut)
+        characters->count = most;
+    return *is_string ? check_size(object, characters->count, characters->unit) : NULL;
 }
 
 /* ---- decoding --------------------------------------------------------------------------------------- */
@@ -195,12 +213,14 @@ static bool is_ascii(const uint8_t *bytes, size_t size)
     return all < 0x80;
 }
 
-/* Every string and bytes object ends with a NUL that does not count, so that a wrong length stands out. `bytes` has
- * room for it. */
+/* Every string and bytes object ends with a NUL that does not count, so that a wrong length stands out (unless the end
+ * is not read). `bytes` has room for it. */
 static pst_error *read_characters(const struct python *python, pst_addr object, const struct characters *characters,
                                   uint8_t *bytes)
 {
     size_t size = characters->count * characters->unit;
+    if (characters->is_cut)
+        return memory_read(python->memory, characters->address, bytes, size);
     TRY(memory_read(python->memory, characters->address, bytes, size + characters->unit));
     if (bytes_unsigned(bytes + size, characters->unit) != 0)
         return corrupt_string(object, "no end after its length of", characters->count);
@@ -236,36 +256,97 @@ pst_error *string_decode(struct arena *arena, pst_bytes bytes, pst_text *text)
     return NULL;
 }
 
+pst_error *string_read_c(const struct python *python, struct arena *arena, pst_addr address, pst_text *text)
+{
+    char bytes[STRING_MAX_C_SIZE];
+    size_t got;
+    pst_error *error = memory_read_some(python->memory, address, bytes, sizeof bytes, &got);
+    size_t size = strnlen(bytes, got);
+    if (size == got)
+        return error ? error
+                     : error_new(PST_ERROR_CORRUPT, "the text at 0x%llx has no end", (unsigned long long)address);
+    pst_error_free(error);
+    return string_decode(arena, (pst_bytes){(const uint8_t *)bytes, size}, text);
+}
+
+static pst_error *no_string(pst_addr object)
+{
+    return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx is no string", (unsigned long long)object);
+}
+
+/* The text of the characters that were found. */
+static pst_error *read_text(const struct python *python, struct arena *arena, pst_addr object,
+                            const struct characters *characters, pst_text *text)
+{
+    TRY(check_room(python, arena, object));
+    TRY(check_end(python, characters));
+    size_t size = characters->count * characters->unit;
+    uint8_t *bytes = arena_alloc(arena, size + characters->unit);
+    if (!bytes)
+        return error_no_memory();
+    TRY(read_characters(python, object, characters, bytes));
+    TRY(check_ascii(object, characters, bytes));
+    if (characters->unit == 1 && is_ascii(bytes, size)) {
+        *text = (pst_text){(char *)bytes, size};
+        return NULL;
+    }
+    if (characters->is_bytes)
+        return string_decode(arena, (pst_bytes){bytes, size}, text);
+    char *out = arena_alloc(arena, characters->count * UTF8_MAX + 1);
+    if (!out)
+        return error_no_memory();
+    size_t used;
+    TRY(decode_units(object, characters, bytes, out, &used));
+    *text = (pst_text){out, used};
+    return NULL;
+}
+
 pst_error *string_read(const struct python *python, struct arena *arena, pst_addr object, pst_text *text)
 {
     struct characters characters;
     bool is_string;
     *text = (pst_text){0};
     TRY(find_characters(python, object, &characters, &is_string));
-    if (!is_string)
-        return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx is no string", (unsigned long long)object);
+    return is_string ? read_text(python, arena, object, &characters, text) : no_string(object);
+}
 
-    TRY(check_room(python, arena, object));
-    TRY(check_end(python, &characters));
-    size_t size = characters.count * characters.unit;
-    uint8_t *bytes = arena_alloc(arena, size + characters.unit);
-    if (!bytes)
-        return error_no_memory();
-    TRY(read_characters(python, object, &characters, bytes));
-    TRY(check_ascii(object, &characters, bytes));
-    if (characters.unit == 1 && is_ascii(bytes, size)) {
-        *text = (pst_text){(char *)bytes, size};
+pst_error *string_read_start(const struct python *python, struct arena *arena, pst_addr object, uint64_t most,
+                             pst_text *text, uint64_t *count)
+{
+    struct characters characters;
+    bool is_string;
+    *text = (pst_text){0};
+    TRY(find_start(python, object, most, &characters, count, &is_string));
+    return is_string ? read_text(python, arena, object, &characters, text) : no_string(object);
+}
+
+pst_error *string_read_part(const struct python *python, struct arena *arena, pst_addr object, uint64_t from,
+                            uint64_t to, pst_text *text)
+{
+    struct characters characters;
+    bool is_string;
+    *text = (pst_text){0};
+    TRY(find_characters_of_any_size(python, object, &characters, &is_string));
+    if (!is_string)
+        return no_string(object);
+    to = to < characters.count ? to : characters.count;
+    if (from >= to)
         return NULL;
-    }
-    if (characters.is_bytes)
-        return string_decode(arena, (pst_bytes){bytes, size}, text);
-    char *out = arena_alloc(arena, characters.count * UTF8_MAX + 1);
-    if (!out)
-        return error_no_memory();
-    size_t used;
-    TRY(decode_units(object, &characters, bytes, out, &used));
-    *text = (pst_text){out, used};
-    return NULL;
+    characters.is_cut |= to < characters.count;
+    characters.address += from * characters.unit;
+    characters.count = to - from;
+    TRY(check_size(object, characters.count, characters.unit));
+    return read_text(python, arena, object, &characters, text);
+}
+
+pst_error *string_read_units(const struct python *python, struct arena *arena, pst_addr address, unsigned unit,
+                             uint64_t count, pst_text *text)
+{
+    const struct characters characters = {.address = address, .count = count, .unit = unit, .is_utf16 = unit == 2,
+                                          .is_cut = true};
+    *text = (pst_text){0};
+    TRY(check_size(address, count, unit));
+    return count ? read_text(python, arena, address, &characters, text) : NULL;
 }
 
 pst_error *string_equals(const struct python *python, pst_addr object, const char *name, bool *equal)
@@ -284,6 +365,22 @@ pst_error *string_equals(const struct python *python, pst_addr object, const cha
         if (bytes_unsigned(bytes + i * characters.unit, characters.unit) != (uint8_t)name[i])
             return NULL;
     *equal = true;
+    return NULL;
+}
+
+pst_error *string_read_character(const struct python *python, pst_addr object, uint64_t index, uint64_t *character,
+                                 bool *exists)
+{
+    struct characters characters;
+    bool is_string;
+    uint8_t bytes[4] = {0};
+    TRY(find_characters_of_any_size(python, object, &characters, &is_string));
+    if (!is_string)
+        return no_string(object);
+    *exists = index < characters.count;
+    if (*exists)
+        TRY(memory_read(python->memory, characters.address + index * characters.unit, bytes, characters.unit));
+    *character = bytes_unsigned(bytes, sizeof bytes);
     return NULL;
 }
 
@@ -312,6 +409,38 @@ pst_error *bytes_read(const struct python *python, struct arena *arena, pst_addr
     *bytes = copy;
     *size = characters.count;
     return NULL;
+}
+
+pst_error *bytes_read_start(const struct python *python, struct arena *arena, pst_addr object, uint64_t most,
+                            pst_bytes *bytes, uint64_t *count)
+{
+    struct characters characters;
+    bool is_string;
+    TRY(find_start(python, object, most, &characters, count, &is_string));
+    if (!is_string || !characters.is_bytes)
+        return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx is no bytes object", (unsigned long long)object);
+    TRY(check_room(python, arena, object));
+    TRY(check_end(python, &characters));
+    uint8_t *copy = arena_alloc(arena, characters.count + 1);
+    if (!copy)
+        return error_no_memory();
+    TRY(read_characters(python, object, &characters, copy));
+    *bytes = (pst_bytes){copy, characters.count};
+    return NULL;
+}
+
+pst_error *bytes_read_at(const struct python *python, struct arena *arena, pst_addr address, uint64_t size,
+                         pst_bytes *bytes)
+{
+    const struct characters characters = {.address = address, .count = size, .unit = 1};
+    TRY(check_size(address, size, 1));
+    TRY(check_room(python, arena, address));
+    TRY(check_end(python, &characters));
+    uint8_t *copy = arena_alloc(arena, size + 1);
+    if (!copy)
+        return error_no_memory();
+    *bytes = (pst_bytes){copy, size};
+    return size ? memory_read(python->memory, address, copy, size) : NULL;
 }
 
 pst_error *bytes_get_size(const struct python *python, pst_addr object, uint64_t *size)

@@ -210,11 +210,9 @@ static pst_error *read_slice(const struct python *python, struct arena *arena, s
 
 /* ---- all of them --------------------------------------------------------------------------------------- */
 
-pst_error *value_read(const struct python *python, struct arena *arena, pst_addr object, struct value *value)
+static pst_error *read_contents(const struct python *python, struct arena *arena, pst_addr object,
+                                struct value *value)
 {
-    *value = (struct value){.address = object};
-    TRY(object_get_type(python, object, &value->type));
-    TRY(value_type_get_kind(python, object, value->type, &value->kind));
     switch (value->kind) {
     case VALUE_BOOL: return read_bool(python, arena, value);
     case VALUE_INT: return python_is_2(python) ? read_short_int(python, arena, value) : read_long(python, arena, value);
@@ -232,4 +230,20 @@ pst_error *value_read(const struct python *python, struct arena *arena, pst_addr
     case VALUE_OTHER: break;
     }
     return NULL;
+}
+
+pst_error *value_read(const struct python *python, struct arena *arena, pst_addr object, struct value *value)
+{
+    *value = (struct value){.address = object};
+    TRY(object_get_type(python, object, &value->type));
+    TRY(value_type_get_kind(python, object, value->type, &value->kind));
+    return read_contents(python, arena, object, value);
+}
+
+pst_error *value_read_as(const struct python *python, struct arena *arena, pst_addr object, enum value_kind kind,
+                         struct value *value)
+{
+    *value = (struct value){.address = object, .kind = kind};
+    TRY(object_get_type(python, object, &value->type));
+    return read_contents(python, arena, object, value);
 }

@@ -50,6 +50,8 @@ struct value {
 /* The kind of an object, by its type. */
 MUST_USE pst_error *value_type_get_kind(const struct python *python, pst_addr object, pst_addr type,
                                         enum value_kind *kind);
+/* The name of the builtin type at this address, where its tp_name can't be read; NULL: it is none that is known. */
+const char *value_type_get_name(const struct python *python, pst_addr type);
 /* Bytes of one digit, 2 or 4, of ints; `long_type` is PyLong_Type or PyBool_Type. */
 MUST_USE pst_error *value_type_get_digit_size(const struct python *python, pst_addr long_type, unsigned *size);
 
@@ -60,5 +62,9 @@ MUST_USE pst_error *value_get_kind(const struct python *python, pst_addr object,
 /* What is in it lives in the arena. */
 MUST_USE pst_error *value_read(const struct python *python, struct arena *arena, pst_addr object,
                                struct value *value);
+
+/* The same of an object whose type was derived from that of `kind`. */
+MUST_USE pst_error *value_read_as(const struct python *python, struct arena *arena, pst_addr object,
+                                  enum value_kind kind, struct value *value);
 
 #endif

@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-enum { TPFLAGS_HEAPTYPE = 1 << 9 };
-
 struct builtin_type {
     enum value_kind kind;
     const char *symbol;     /* NULL: it has none in any version */
@@ -181,6 +179,19 @@ pst_error *value_type_get_kind(const struct python *python, pst_addr object, pst
         }
     }
     return find_by_name(python, known, object, type, kind);
+}
+
+const char *value_type_get_name(const struct python *python, pst_addr type)
+{
+    struct value_types *known = python->value_types;
+    size_t count;
+    const struct builtin_type *types = get_types(python, &count);
+    if (!known->complete)
+        find_types(python, known);
+    for (size_t i = 0; i < count; i++)
+        if (type && known->types[i] == type)
+            return types[i].name;
+    return NULL;
 }
 
 /* ---- digits of ints ------------------------------------------------------------------------------------- */

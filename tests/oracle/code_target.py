@@ -95,9 +95,10 @@ def read_codes(command, comparison):
 
 
 class Totals:
-    """Of all runs."""
+    """Of all runs; `things` are what is compared."""
 
-    def __init__(self):
+    def __init__(self, things="code objects"):
+        self.things = things
         self.lock, self.started = threading.Lock(), time.monotonic()
         self.passed = self.failed = self.skipped = self.fields = self.codes = 0
 
@@ -107,8 +108,9 @@ class Totals:
             self.codes += comparison.codes
             good = comparison.differences == 0 and comparison.codes > 0
             self.passed, self.failed = self.passed + good, self.failed + (not good)
-            print("%s  %s: %d code objects, %d fields, %d differences (%.1f s)" % (
-                "ok  " if good else "FAIL", name, comparison.codes, comparison.fields, comparison.differences, seconds))
+            print("%s  %s: %d %s, %d fields, %d differences (%.1f s)" % (
+                "ok  " if good else "FAIL", name, comparison.codes, self.things, comparison.fields,
+                comparison.differences, seconds))
             for text in comparison.shown:
                 print("      " + text)
             sys.stdout.flush()
@@ -124,8 +126,9 @@ class Totals:
             print("skipped: %s: %s" % (name, why), flush=True)
 
     def print_summary(self):
-        print("%d passed, %d failed, %d skipped; %d code objects, %d fields, %.0f s" % (
-            self.passed, self.failed, self.skipped, self.codes, self.fields, time.monotonic() - self.started))
+        print("%d passed, %d failed, %d skipped; %d %s, %d fields, %.0f s" % (
+            self.passed, self.failed, self.skipped, self.codes, self.things, self.fields,
+            time.monotonic() - self.started))
 
 
 # ---- interpreters -------------------------------------------------------------------------------------------

@@ -26,8 +26,10 @@ enum {
 };
 
 /* In TYPES, one after the other. */
-enum type { STR, INT, LONG, BOOL, FLOAT, COMPLEX, BYTES, TUPLE, FROZENSET, SLICE, ELLIPSIS, NONE, CODE, OWN_INT, LIST,
-            TYPE_COUNT };
+enum type_index {
+    STR, INT, LONG, BOOL, FLOAT, COMPLEX, BYTES, TUPLE, FROZENSET, SLICE, ELLIPSIS, NONE, CODE, OWN_INT, LIST,
+    TYPE_COUNT
+};
 
 static const struct {
     const char *name, *name_2;
@@ -79,7 +81,7 @@ static pst_addr place_of(const struct world *world, pst_addr object, enum field 
     return object + (pst_addr)world->python.layout.places[field].offset;
 }
 
-static pst_addr type_at(enum type type)
+static pst_addr type_at(enum type_index type)
 {
     return TYPES + (pst_addr)type * TYPE_SIZE;
 }
@@ -114,7 +116,7 @@ static void end(struct world *world)
 }
 
 /* An object with `size` bytes behind its head. */
-static pst_addr put_object(struct world *world, enum type type, size_t size)
+static pst_addr put_object(struct world *world, enum type_index type, size_t size)
 {
     pst_addr object = world->next;
     world->next += STRUCT_SIZE + (size + 15) / 16 * 16;
@@ -122,7 +124,7 @@ static pst_addr put_object(struct world *world, enum type type, size_t size)
     return object;
 }
 
-static pst_addr put_int(struct world *world, enum type type, bool negative, const uint64_t *digits, size_t count)
+static pst_addr put_int(struct world *world, enum type_index type, bool negative, const uint64_t *digits, size_t count)
 {
     unsigned digit_size = (unsigned)bytes_unsigned(
         fake_at(&world->fake, place_of(world, type_at(INT), F(PyTypeObject_tp_itemsize)), 8), 8);
@@ -455,6 +457,7 @@ static void test_lying_sets(void **state)
     put(&world, huge, F(PySetObject_mask), UINT64_MAX);
     expect_error(&world, huge, PST_ERROR_CORRUPT);
     put(&world, huge, F(PySetObject_mask), 7);
+    put(&world, huge, F(PySetObject_used), 1);
     put(&world, huge, F(PySetObject_table), NOWHERE);
     expect_error(&world, huge, PST_ERROR_READ);
     end(&world);
@@ -473,7 +476,7 @@ static void test_lying_tuples(void **state)
     put(&world, huge, F(PyVarObject_ob_size), VALUE_MAX_ITEMS + 1);
     expect_error(&world, huge, PST_ERROR_LIMIT);
     put(&world, huge, F(PyVarObject_ob_size), UINT64_MAX);
-    expect_error(&world, huge, PST_ERROR_LIMIT);
+    expect_error(&world, huge, PST_ERROR_CORRUPT);
     put(&world, huge, F(PyVarObject_ob_size), VALUE_MAX_ITEMS);
     expect_error(&world, huge, PST_ERROR_READ);
 

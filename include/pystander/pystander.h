@@ -207,7 +207,13 @@ typedef struct pst_snapshot_options {
     const pid_t *tids;     /* only these threads … */
     size_t tid_count;      /* … or all, if 0 */
     bool with_hooks;       /* the hooks of interpreters and threads will be asked */
+    bool with_locals;      /* the variables of frames will be asked, and shown so far: */
+    size_t value_depth;    /* the items of so many containers in each other; 0: 4 */
+    size_t value_items;    /* so many items of each; 0: 10 */
+    size_t value_chars;    /* so many characters of the whole value; 0: 300. Each may be PST_UNBOUNDED */
 } pst_snapshot_options;
+
+#define PST_UNBOUNDED SIZE_MAX
 
 /* Stops a live target, reads what every Python thread is doing, and lets it go. */
 PST_API PST_MUST_USE pst_error *pst_snapshot_take(pst_target *target, const pst_snapshot_options *options,
@@ -278,6 +284,108 @@ PST_API pst_addr pst_frame_get_code(const pst_frame *frame);        /* the PyCod
 /* Which copy of the code object's bytecode it executes (pst_code_get_copies()); 0: the code object's own. */
 PST_API size_t pst_frame_get_copy(const pst_frame *frame);
 PST_API const pst_error *pst_frame_get_errors(const pst_frame *frame);
+
+/* A variable of a frame that has a value. */
+typedef enum pst_variable_kind {
+    PST_VARIABLE_ARGUMENT,  /* one that inner functions share, too */
+    PST_VARIABLE_LOCAL,
+    PST_VARIABLE_CELL,      /* a local that inner functions share */
+    PST_VARIABLE_FREE,      /* of an outer function */
+} pst_variable_kind;
+
+typedef struct pst_variable {
+    pst_text name;
+    pst_variable_kind kind;
+    pst_addr address;       /* of the object */
+    pst_text type;          /* "int", "collections.deque"; data == NULL: not known */
+    /* What repr() gives, within the bounds, or "<module.Class at 0x…>" with its attributes, if the object's __repr__ is
+     * object's own, or is written in Python and not known; data == NULL: nothing could be read. */
+    pst_text repr;
+    const pst_error *error; /* why not all of it could be read, or NULL */
+} pst_variable;
+
+/* Arguments first, in the order of the signature; then locals, cells, free variables. NULL past the end, or if
+ * pst_snapshot_options.with_locals was not set. */
+PST_API const pst_variable *pst_frame_get_variable(const pst_frame *frame, size_t index);
+
+/* ---- exceptions ----------------------------------------------------------------------------------------- */
+
+/* A line of a traceback. */
+typedef struct pst_traceback_entry {
+    pst_text name, qualname; /* of the function: co_name; co_qualname, 3.11+ */
+    pst_text file;
+    int line;                /* -1: not known */
+} pst_traceback_entry;
+
+typedef struct pst_exception pst_exception;
+struct pst_exception {
+    pst_addr address;        /* 0: there is no object yet (to 3.11) */
+    pst_text type;           /* "ValueError", "requests.exceptions.Timeout"; data == NULL: not known */
+    pst_text message;        /* as str() gives it, as far as no Python code must be run for that, and at most so many
+                              * characters as pst_snapshot_options.value_chars; data == NULL: not known */
+    const pst_text *notes;   /* __notes__, 3.11+: those that are str */
+    size_t note_count;
+    bool handled;            /* an except, finally or with block has it, or had; false: it is on its way to one, or
+                              * found none */
+    const pst_traceback_entry *traceback; /* the most recent call last */
+    size_t traceback_count;
+    bool traceback_is_cut;   /* the innermost entries were left out */
+    const pst_exception *cause, *context; /* __cause__, __context__; NULL: none */
+    bool suppress_context;   /* raise … from …: tracebacks do not show the context */
+    const pst_exception *const *exceptions; /* of an ExceptionGroup */
+    size_t exception_count;
+};
+
+/* Those that the thread handles and the one that it raises, innermost first; NULL past the end. What could not be read
+ * of them is on the thread's errors. */
+PST_API const pst_exception *pst_thread_get_exception(const pst_thread *thread, size_t index);
+
+/* ---- waiting ---------------------------------------------------------------------------------------------- */
+
+typedef enum pst_wait_kind {
+    PST_WAIT_UNKNOWN,     /* it is known to wait, but not for what */
+    PST_WAIT_GIL,
+    PST_WAIT_LOCK,
+    PST_WAIT_RLOCK,
+    PST_WAIT_CONDITION,
+    PST_WAIT_SEMAPHORE,
+    PST_WAIT_EVENT,
+    PST_WAIT_BARRIER,
+    PST_WAIT_QUEUE,
+    PST_WAIT_THREAD,      /* the end of one */
+    PST_WAIT_FUTURE,
+    PST_WAIT_IMPORT,      /* another thread imports the module */
+    PST_WAIT_SLEEP,
+    PST_WAIT_CHILD,       /* the end of a process */
+    PST_WAIT_POLL,        /* select(), poll(), epoll */
+    PST_WAIT_FILE,
+    PST_WAIT_PIPE,
+    PST_WAIT_SOCKET,
+    PST_WAIT_FLOCK,       /* the lock of a file */
+} pst_wait_kind;
+
+/* What a thread waits for, and who could end that. */
+typedef struct pst_wait {
+    pst_wait_kind kind;
+    pst_addr address;     /* of the lock, condition, queue …, an object; 0: none */
+    pst_text detail;      /* "Lock at 0x7f…, held by thread 12 "A", in f (file.py:10)": behind “waiting for” */
+    pid_t owner_tid;      /* the thread that holds it or, of PST_WAIT_THREAD, that is waited for; 0: not known */
+    bool has_timeout;
+    double timeout;       /* as it was given, in seconds */
+} pst_wait;
+
+/* NULL: it runs, or runs no Python, or is not known to wait. */
+PST_API const pst_wait *pst_thread_get_wait(const pst_thread *thread);
+
+/* Threads that wait for each other, so that none of them goes on. */
+typedef struct pst_deadlock {
+    const pid_t *tids;    /* each waits for the next, the last for the first */
+    const pst_text *lines; /* of each, what for: "thread 12 "A" waits for Lock at 0x…, held by thread 13 "B"" */
+    size_t tid_count;
+} pst_deadlock;
+
+/* NULL past the end. */
+PST_API const pst_deadlock *pst_snapshot_get_deadlock(const pst_snapshot *snapshot, size_t index);
 
 /* ---- hooks ------------------------------------------------------------------------------------------ */
 

@@ -11,7 +11,9 @@
 enum {
     OPTION_MAX_FRAMES = OPTION_OF_COMMAND,
     OPTION_NO_SOURCE,
-    OPTION_VALUE,
+    OPTION_VALUE_DEPTH,
+    OPTION_VALUE_ITEMS,
+    OPTION_VALUE_CHARS,
 };
 
 static const struct argp_option stack_options[] = {
@@ -21,12 +23,13 @@ static const struct argp_option stack_options[] = {
      "only the N innermost frames of each thread; text then shows all N (otherwise it folds deep stacks, and "
      "shows the outermost 20 and the innermost 50 lines)", 0},
     {"no-source", OPTION_NO_SOURCE, NULL, 0, "do not read source files", 0},
-    /* Scripts may count on these some day; until then they are refused rather than ignored. */
-    {"locals", 'l', NULL, OPTION_HIDDEN, NULL, 0},
+    {"locals", 'l', NULL, 0, "the arguments and variables of each frame, as repr() shows them", 0},
+    {"value-depth", OPTION_VALUE_DEPTH, "N", 0,
+     "of a value, the items of N containers in each other (4; 0, as with the next two: no bound)", 0},
+    {"value-items", OPTION_VALUE_ITEMS, "N", 0, "of each container, N items (10)", 0},
+    {"value-chars", OPTION_VALUE_CHARS, "N", 0, "of a whole value, N characters (300)", 0},
+    /* Scripts may count on it some day; until then it is refused rather than ignored. */
     {"native", 'n', NULL, OPTION_HIDDEN, NULL, 0},
-    {"value-depth", OPTION_VALUE, "N", OPTION_HIDDEN, NULL, 0},
-    {"value-items", OPTION_VALUE, "N", OPTION_HIDDEN, NULL, 0},
-    {"value-chars", OPTION_VALUE, "N", OPTION_HIDDEN, NULL, 0},
     {0},
 };
 
@@ -34,7 +37,8 @@ struct stack_own {
     pid_t *tids;
     size_t tid_count;
     size_t max_frames;
-    bool no_source;
+    bool no_source, locals;
+    size_t value_depth, value_items, value_chars; /* as in pst_snapshot_options */
 };
 
 static void add_tid(struct stack_own *own, const char *argument)
@@ -46,6 +50,13 @@ static void add_tid(struct stack_own *own, const char *argument)
     own->tids[own->tid_count++] = (pid_t)parse_number("-t", argument, 1, INT_MAX);
 }
 
+/* Where 0 is none. */
+static size_t parse_bound(const char *option, const char *argument)
+{
+    size_t bound = parse_number(option, argument, 0, SIZE_MAX / 2);
+    return bound ? bound : PST_UNBOUNDED;
+}
+
 static error_t parse_stack(int key, char *argument, struct argp_state *state)
 {
     struct stack_own *own = ((struct invocation *)state->input)->own;
@@ -53,9 +64,11 @@ static error_t parse_stack(int key, char *argument, struct argp_state *state)
     case 't': add_tid(own, argument); break;
     case OPTION_MAX_FRAMES: own->max_frames = parse_number("--max-frames", argument, 1, SIZE_MAX / 2); break;
     case OPTION_NO_SOURCE: own->no_source = true; break;
-    case 'l': usage_failure("-l/--locals is not in this version");
+    case 'l': own->locals = true; break;
+    case OPTION_VALUE_DEPTH: own->value_depth = parse_bound("--value-depth", argument); break;
+    case OPTION_VALUE_ITEMS: own->value_items = parse_bound("--value-items", argument); break;
+    case OPTION_VALUE_CHARS: own->value_chars = parse_bound("--value-chars", argument); break;
     case 'n': usage_failure("-n/--native is not in this version");
-    case OPTION_VALUE: usage_failure("--value-depth, --value-items and --value-chars are not in this version");
     default: return ARGP_ERR_UNKNOWN;
     }
     return 0;
@@ -118,11 +131,15 @@ static int run_stack(struct invocation *invocation)
         .max_frames = own->max_frames,
         .tids = own->tids,
         .tid_count = own->tid_count,
+        .with_locals = own->locals,
+        .value_depth = own->value_depth,
+        .value_items = own->value_items,
+        .value_chars = own->value_chars,
     };
     struct session session = {
         .print_json = report_stack_json,
         .print_text = report_stack_text,
-        .report = {.with_source = !own->no_source, .max_frames = own->max_frames},
+        .report = {.with_source = !own->no_source, .with_locals = own->locals, .max_frames = own->max_frames},
     };
     struct report_problem *problems = NULL;
     int code;

@@ -95,6 +95,14 @@ static void read_text(struct walk *walk, struct code *code, enum field field, ps
     walk_add_error(walk, &code->errors, error_in(error, "%s", field_get_name(field)));
 }
 
+/* 3.13+: _Py_InitCleanup, to which __init__() returns that was called by way of its class: none of its instructions is
+ * traceable (Python/specialize.c). */
+static bool is_init_cleanup(const struct python *python, const struct code *code)
+{
+    return python_minor_version(python) >= 313 && text_is(code->filename, "__init__") &&
+           code->first_traceable == code->table.code_size + CODE_UNIT_SIZE;
+}
+
 /* What stands before it makes cells and the like (Objects/codeobject.c, _co_firsttraceable). */
 static pst_error *read_first_traceable(const struct python *python, struct code *code)
 {
@@ -103,7 +111,8 @@ static pst_error *read_first_traceable(const struct python *python, struct code 
     int units;
     TRY(field_int(python, code->address, F(PyCodeObject__co_firsttraceable), &units));
     code->first_traceable = (int64_t)units * CODE_UNIT_SIZE;
-    if (units >= 0 && code->first_traceable <= code->table.code_size)
+    code->is_own = is_init_cleanup(python, code);
+    if ((units >= 0 && code->first_traceable <= code->table.code_size) || code->is_own)
         return NULL;
     code->first_traceable = 0;
     return error_new(PST_ERROR_CORRUPT, "_co_firsttraceable is %d in a code object of %d bytes", units,

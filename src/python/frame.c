@@ -5,6 +5,7 @@
 #include "python/code_object.h"
 #include "python/object.h"
 #include "python/reach.h"
+#include "python/slot.h"
 #include "python/walk.h"
 
 #include <limits.h>
@@ -13,8 +14,6 @@
 enum {
     OWNED_BY_GENERATOR = 1,
     OWNED_BY_INTERPRETER = 3, /* 3.12/3.13: _CSTACK, 3.14+: _INTERPRETER; this and above are no Python calls */
-    STACKREF_TAGS = 3,        /* 3.14+: low bits of a _PyStackRef (pycore_stackref.h) */
-    STACKREF_INT = 3,         /* all set: a small int, not an object */
     CODE_UNIT_SIZE = 2,
     MAX_THREAD_STATE_SIZE = 4096, /* sizeof(PyThreadState) of 3.11 and 3.12 is a tenth of it */
 };
@@ -23,20 +22,29 @@ enum {
 
 static struct pst_frame *add_frame(struct walk *walk, struct pst_thread *thread)
 {
-    if (thread->frame_count == thread->frame_capacity) {
-        size_t capacity = thread->frame_capacity ? thread->frame_capacity * 2 : 32;
-        size_t more = (capacity - thread->frame_capacity) * sizeof *thread->frames;
-        struct pst_frame *frames = walk->frames_size + more <= SNAPSHOT_MAX_MEMORY
-                                       ? realloc(thread->frames, capacity * sizeof *frames) : NULL;
+    if (thread->frame_count == walk->frame_capacity) {
+        size_t capacity = walk->frame_capacity ? walk->frame_capacity * 2 : 64;
+        struct pst_frame *frames = realloc(walk->frames, capacity * sizeof *frames);
         if (!frames)
             return NULL;
-        walk->frames_size += more;
-        thread->frames = frames;
-        thread->frame_capacity = capacity;
+        walk->frames = frames;
+        walk->frame_capacity = capacity;
     }
-    struct pst_frame *frame = &thread->frames[thread->frame_count++];
+    struct pst_frame *frame = &walk->frames[thread->frame_count++];
     *frame = (struct pst_frame){.position = {-1, -1, -1, -1}};
     return frame;
+}
+
+/* Those of one thread are gathered before they are kept: most have a dozen. */
+static pst_error *keep_frames(struct walk *walk, struct pst_thread *thread)
+{
+    thread->frames = arena_copy(&walk->snapshot->frames, walk->frames, thread->frame_count * sizeof *walk->frames);
+    if (thread->frames)
+        return NULL;
+    for (size_t i = 0; i < thread->frame_count; i++)
+        pst_error_free(walk->frames[i].error);
+    thread->frame_count = 0;
+    return error_no_memory();
 }
 
 static pst_error *check_lasti(struct pst_frame *frame, int64_t lasti)
@@ -56,50 +64,73 @@ enum field frame_previous_field(const struct python *python)
 
 /* ---- to 3.10: PyFrameObject ------------------------------------------------------------------------- */
 
+/* 3.10 counts code units and shows bytes. */
+static pst_error *read_f_lasti(const struct python *python, pst_addr address, int64_t *lasti)
+{
+    bool units = python_minor_version(python) >= 310;
+    int counted;
+    TRY(field_int(python, address, F(PyFrameObject_f_lasti), &counted));
+    *lasti = units && counted > 0 ? (int64_t)counted * CODE_UNIT_SIZE : counted;
+    return NULL;
+}
+
 static pst_error *read_frame_object(struct walk *walk, pst_addr address, struct pst_frame *frame)
 {
     const struct python *python = walk->python;
     pst_addr code;
-    int lasti;
+    int64_t lasti;
     TRY(frame_find_code(python, address, &code));
     TRY(code_get(walk, code, &frame->code));
-    TRY(field_int(python, address, F(PyFrameObject_f_lasti), &lasti));
-    /* 3.10 counts code units and shows bytes. */
-    bool units = python_minor_version(python) >= 310;
-    return check_lasti(frame, units && lasti > 0 ? (int64_t)lasti * CODE_UNIT_SIZE : lasti);
+    TRY(read_f_lasti(python, address, &lasti));
+    return check_lasti(frame, lasti);
 }
 
 /* ---- from 3.11 on: _PyInterpreterFrame --------------------------------------------------------------- */
 
 /* Where the instruction pointer of this frame counts from. Free-threaded 3.14+ builds give every thread its
  * own copy of the bytecode: co_tlbc->entries[tlbc_index]. */
-static pst_error *find_first_instruction(const struct python *python, pst_addr address, struct pst_frame *frame,
-                                         pst_addr *first)
+static pst_error *find_first_instruction(const struct python *python, pst_addr address, pst_addr code,
+                                         pst_addr *first, int *copy)
 {
-    int index;
-    *first = frame->code->first_instruction;
+    *copy = 0;
     if (!has(python, F(_PyInterpreterFrame_tlbc_index)))
         return NULL;
-    TRY(field_int(python, address, F(_PyInterpreterFrame_tlbc_index), &index));
-    if (index == 0)
-        return NULL;
-    TRY(code_copy_find(python, frame->code->address, index, first));
-    frame->copy = index;
+    TRY(field_int(python, address, F(_PyInterpreterFrame_tlbc_index), copy));
+    return *copy ? code_copy_find(python, code, *copy, first) : NULL;
+}
+
+/* prev_instr of a frame that has run nothing yet is one unit before the first. */
+static pst_error *read_offset(const struct python *python, pst_addr address, pst_addr first, int64_t *lasti)
+{
+    enum field pointer = has(python, F(_PyInterpreterFrame_instr_ptr)) ? F(_PyInterpreterFrame_instr_ptr)
+                                                                       : F(_PyInterpreterFrame_prev_instr);
+    pst_addr instruction;
+    TRY(field_address(python, address, pointer, &instruction));
+    int64_t offset = (int64_t)(instruction - first);
+    *lasti = offset == -CODE_UNIT_SIZE ? -1 : offset;
     return NULL;
 }
 
 static pst_error *read_lasti(const struct python *python, pst_addr address, struct pst_frame *frame)
 {
-    enum field pointer = has(python, F(_PyInterpreterFrame_instr_ptr)) ? F(_PyInterpreterFrame_instr_ptr)
-                                                                       : F(_PyInterpreterFrame_prev_instr);
-    pst_addr instruction, first;
-    TRY(field_address(python, address, pointer, &instruction));
-    TRY(find_first_instruction(python, address, frame, &first));
+    pst_addr first = frame->code->first_instruction;
+    int64_t lasti;
+    TRY(find_first_instruction(python, address, frame->code->address, &first, &frame->copy));
     if (!first)
         return NULL;
-    /* prev_instr of a frame that has run nothing yet is one unit before the first. */
-    int64_t offset = (int64_t)(instruction - first);
-    return check_lasti(frame, offset == -CODE_UNIT_SIZE ? -1 : offset);
+    TRY(read_offset(python, address, first, &lasti));
+    return check_lasti(frame, lasti);
+}
+
+pst_error *frame_find_lasti(const struct python *python, pst_addr frame, pst_addr code, int64_t *lasti)
+{
+    pst_addr first;
+    int copy;
+    if (frame_previous_field(python) == F(PyFrameObject_f_back))
+        return read_f_lasti(python, frame, lasti);
+    TRY(field_place(python, code, F(PyCodeObject_co_code_adaptive), &first));
+    TRY(find_first_instruction(python, frame, code, &first, &copy));
+    return read_offset(python, frame, first, lasti);
 }
 
 pst_error *frame_find_code(const struct python *python, pst_addr address, pst_addr *code)
@@ -109,11 +140,9 @@ pst_error *frame_find_code(const struct python *python, pst_addr address, pst_ad
     if (has(python, F(_PyInterpreterFrame_f_code)))
         return field_address(python, address, F(_PyInterpreterFrame_f_code), code);
     TRY(field_address(python, address, F(_PyInterpreterFrame_f_executable), code));
-    if (python_minor_version(python) < 314)
-        return NULL;
-    if ((*code & STACKREF_TAGS) == STACKREF_INT)
+    if (slot_is_int(python, *code))
         return error_new(PST_ERROR_CORRUPT, "f_executable is the tagged int 0x%llx", (unsigned long long)*code);
-    *code &= ~(pst_addr)STACKREF_TAGS;
+    *code = slot_untag(python, *code);
     return NULL;
 }
 
@@ -193,12 +222,14 @@ static pst_error *walk_frame(struct walk *walk, const struct frame_form *form, s
     struct pst_frame *frame = add_frame(walk, thread);
     if (!frame)
         return error_no_memory();
+    frame->address = address;
     size_t number = thread->frame_count - 1;
     frame->error = error_in(form->read(walk, address, frame), "frame %zu", number);
     if (walk->reach && frame->code)
         reach_add_frame(walk->reach, walk->python, address, frame->code->address);
     walk->error_count += frame->error != NULL;
-    if (number == 0 && !frame->error && is_incomplete(frame, owner))
+    bool is_shown = !frame->code || !frame->code->is_own;
+    if (!frame->error && (!is_shown || (number == 0 && is_incomplete(frame, owner))))
         thread->frame_count--;
     return NULL;
 }
@@ -256,8 +287,9 @@ void frames_walk(struct walk *walk, struct pst_thread *thread)
     pst_error *error = frame_find_innermost(walk->python, thread->address, &innermost);
     if (!error && innermost)
         error = walk_chain(walk, thread, innermost);
-    if (error) {
-        thread->truncated = true;
-        walk_add_error(walk, &thread->errors, error);
-    }
+    thread->truncated |= error != NULL;
+    walk_add_error(walk, &thread->errors, error);
+    error = keep_frames(walk, thread);
+    thread->truncated |= error != NULL;
+    walk_add_error(walk, &thread->errors, error);
 }

@@ -35,6 +35,8 @@ static pst_error *read_gil_of_interpreter(const struct python *python, struct ps
     TRY(field_address(python, interpreter->address, F(PyInterpreterState_ceval_gil), &gil));
     if (!gil)
         return NULL;
+    interpreter->gil_address = gil;
+    interpreter->gil_size = size_of(python, F(sizeof__gil_runtime_state));
     if (has(python, F(_gil_runtime_state_enabled))) {
         int enabled;
         TRY(field_int(python, gil, F(_gil_runtime_state_enabled), &enabled));
@@ -50,6 +52,9 @@ static pst_error *read_gil(const struct python *python, struct pst_interpreter *
 {
     if (has(python, F(PyInterpreterState_ceval_gil)))
         return read_gil_of_interpreter(python, interpreter);
+    if (has(python, F(_PyRuntimeState_ceval_gil)))
+        TRY(field_place(python, python->location.runtime, F(_PyRuntimeState_ceval_gil), &interpreter->gil_address));
+    interpreter->gil_size = size_of(python, F(sizeof__gil_runtime_state));
     if (has(python, F(_PyRuntimeState_ceval_gil_locked)))
         return read_gil_state(python, interpreter, python->location.runtime, F(_PyRuntimeState_ceval_gil_locked),
                               F(_PyRuntimeState_ceval_gil_last_holder));

@@ -2,14 +2,13 @@
 
 #include "base/hash.h"
 #include "python/object.h"
+#include "python/slot.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     WORD = 8,
-    STACKREF_TAGS = 3,         /* 3.14+: low bits of a _PyStackRef */
-    STACKREF_INT = 3,
     FIRST_CAPACITY = 1024,
     PREHEADER_WORDS = 4,       /* 3.11+: what stands before an object: GC links, dict, values, weak references */
     PREHEADER_GC_WORDS = 2,    /* the nearest two, which lead to every other object */
@@ -162,12 +161,6 @@ static bool extend_raws(struct reach *reach, const struct python *python)
 
 /* ---- where it begins -------------------------------------------------------------------------------------- */
 
-static uint64_t untag(const struct python *python, uint64_t word)
-{
-    bool is_reference = python_minor_version(python) >= 314 && (word & STACKREF_TAGS) != STACKREF_INT;
-    return is_reference ? word & ~(uint64_t)STACKREF_TAGS : word;
-}
-
 static void add_slots(struct reach *reach, const struct python *python, pst_addr slots, uint64_t count)
 {
     uint8_t bytes[REACH_MAX_SLOTS * WORD];
@@ -180,7 +173,7 @@ static void add_slots(struct reach *reach, const struct python *python, pst_addr
     }
     pst_error_free(memory_read_some(python->memory, slots, bytes, count * WORD, &got));
     for (size_t at = 0; at + WORD <= got; at += WORD)
-        add_word(reach, python, untag(python, bytes_word(bytes + at)));
+        add_word(reach, python, slot_untag(python, bytes_word(bytes + at)));
 }
 
 static pst_error *add_field(struct reach *reach, const struct python *python, pst_addr object, enum field field)
@@ -189,7 +182,7 @@ static pst_error *add_field(struct reach *reach, const struct python *python, ps
     if (!has(python, field))
         return NULL;
     TRY(field_unsigned(python, object, field, &word));
-    add_word(reach, python, untag(python, word));
+    add_word(reach, python, slot_untag(python, word));
     return NULL;
 }
 

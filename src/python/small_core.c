@@ -143,7 +143,7 @@ static bool is_as_good(const struct pst_core *core, const struct pst_target *rep
  * meanwhile, nothing of the code that runs was gone before it was set aside. */
 static pst_error *run_commands(struct pst_core *core, struct pst_target *replay, bool all_code, bool *complete)
 {
-    const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true};
+    const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true, .with_locals = true};
     pst_snapshot *snapshot;
     TRY(pst_snapshot_take(replay, &options, &snapshot));
     *complete = is_as_good(core, replay, snapshot);
@@ -223,7 +223,8 @@ static void list_symbols(struct pst_core *core)
 
 static pst_error *take_once(struct pst_core *core, bool all_code, size_t max_frames, bool *complete)
 {
-    const pst_snapshot_options options = {.size = sizeof options, .max_frames = max_frames, .with_hooks = true};
+    const pst_snapshot_options options = {.size = sizeof options, .max_frames = max_frames, .with_hooks = true,
+                                          .with_locals = true};
     struct pst_target *target = core->target;
     TRY(snapshot_take(target, &options, &core->reach, &core->snapshot));
     core->is_heap_cut = core->reach.is_cut;

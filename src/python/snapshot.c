@@ -1,8 +1,12 @@
 #include "python/walk.h"
 
+#include "python/details.h"
 #include "python/hooks.h"
 #include "python/python.h"
 #include "python/reach.h"
+#include "python/waiting.h"
+#include "target/syscall.h"
+
 
 #include <stdlib.h>
 #include <time.h>
@@ -13,16 +17,21 @@ enum {
     MAX_RETRIED_NS = 50 * 1000 * 1000, /* what took longer is not done again */
 };
 
-/* Empties it for another walk. */
+/* Empties it for another walk, which finds its memory at hand. */
 static void clear(struct pst_snapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->thread_count; i++)
         thread_clear(&snapshot->threads[i]);
-    free(snapshot->threads);
     code_table_free(&snapshot->codes);
     error_list_free(&snapshot->errors);
-    arena_free(&snapshot->arena);
-    *snapshot = (struct pst_snapshot){0};
+    arena_reset(&snapshot->arena);
+    arena_reset(&snapshot->frames);
+    *snapshot = (struct pst_snapshot){
+        .arena = snapshot->arena,
+        .frames = snapshot->frames,
+        .threads = snapshot->threads,
+        .thread_capacity = snapshot->thread_capacity,
+    };
 }
 
 static void clear_walk(struct walk *walk)
@@ -42,6 +51,14 @@ static bool makes_no_sense(const pst_error *error)
     return false;
 }
 
+static bool frame_is_torn(const struct pst_frame *frame)
+{
+    bool torn = makes_no_sense(pst_frame_get_errors(frame));
+    for (size_t i = 0; i < frame->variable_count && !torn; i++)
+        torn = makes_no_sense(frame->variables[i].error);
+    return torn;
+}
+
 static bool is_torn(const struct pst_snapshot *snapshot)
 {
     bool torn = makes_no_sense(snapshot->errors.first);
@@ -49,9 +66,75 @@ static bool is_torn(const struct pst_snapshot *snapshot)
         const struct pst_thread *thread = &snapshot->threads[i];
         torn = makes_no_sense(thread->errors.first);
         for (size_t j = 0; j < thread->frame_count && !torn; j++)
-            torn = makes_no_sense(pst_frame_get_errors(&thread->frames[j]));
+            torn = frame_is_torn(&thread->frames[j]);
     }
     return torn;
+}
+
+/* What comes after the frames. In a rehearsal the target's threads are not listed yet. */
+static pst_error *complete(struct walk *walk)
+{
+    if (!walk->is_rehearsal) {
+        TRY(threads_join_target(walk));
+        TRY(positions_find(walk));
+    }
+    details_walk(walk);
+    return NULL;
+}
+
+/* Brings all that the whole walk touches into the cache, and forgets what it found. */
+static void rehearse(struct walk *walk)
+{
+    walk->is_rehearsal = true;
+    interpreters_walk(walk);
+    pst_error_free(complete(walk));
+    walk->is_rehearsal = false;
+    clear_walk(walk);
+}
+
+/* At the first pause: notes what each thread was doing. At those that follow at once, a thread that slept is still busy
+ * with having been stopped: then what was noted holds. */
+static void keep_states(struct walk *walk, struct pst_target *target)
+{
+    struct lookup *states = &walk->states;
+    bool is_first = !states->entries;
+    if (is_first && !lookup_start(states, target->thread_count))
+        return;
+    for (size_t i = 0; i < target->thread_count; i++) {
+        struct target_thread *thread = &target->threads[i];
+        size_t state = is_first ? LOOKUP_NONE : lookup_find(states, (uint64_t)thread->tid, 0);
+        if (is_first)
+            lookup_add(states, (uint64_t)thread->tid, 0, (size_t)thread->state);
+        else if (state != LOOKUP_NONE)
+            thread->state = (char)state;
+    }
+    if (is_first)
+        lookup_sort(states);
+}
+
+/* The frames are read while the target stands still. What is told beside them is mostly in pages that were read then
+ * already, and is decoded when it goes on; *late: not all of it was. `with_all`: it is to be. */
+static pst_error *walk_paused(struct walk *walk, struct pst_target *target, bool with_all, bool *late)
+{
+    uint64_t before, after;
+    TRY(target->operations->pause(target));
+    keep_states(walk, target);
+    memory_refresh(target->memory);
+    if (with_all)
+        rehearse(walk);
+    interpreters_walk(walk);
+    if (walk->reach && target->operations->read_registers)
+        target->operations->read_registers(target);
+    if (walk->with_waits) {
+        syscall_read(target);
+        waits_prefetch(walk);
+    }
+    memory_settle(target->memory);
+    bool is_counted = memory_count_late(target->memory, &before);
+    target->operations->resume(target);
+    TRY(complete(walk));
+    *late = !is_counted || !memory_count_late(target->memory, &after) || before != after;
+    return NULL;
 }
 
 /*
@@ -65,20 +148,19 @@ static bool is_torn(const struct pst_snapshot *snapshot)
 static pst_error *walk_stopped(struct walk *walk, struct pst_target *target)
 {
     memory_begin(target->memory);
-    walk->is_rehearsal = true;
-    interpreters_walk(walk);
-    clear_walk(walk);
-    walk->is_rehearsal = false;
+    if (target->operations->prepare)
+        target->operations->prepare(target);
+    rehearse(walk);
 
     uint64_t longest_pause = 0;
+    bool late = false;
     for (int attempt = 1;; attempt++) {
-        TRY(target->operations->pause(target));
-        memory_refresh(target->memory);
-        interpreters_walk(walk);
-        if (walk->reach && target->operations->read_registers)
-            target->operations->read_registers(target);
-        target->operations->resume(target);
+        TRY(walk_paused(walk, target, late, &late));
         longest_pause = target->pause_ns > longest_pause ? target->pause_ns : longest_pause;
+        if (late && attempt == 1) {
+            clear_walk(walk);
+            continue;
+        }
         if (attempt == MAX_ATTEMPTS || target->pause_ns > MAX_RETRIED_NS || target->errors.first ||
             !is_torn(walk->snapshot))
             break;
@@ -90,12 +172,15 @@ static pst_error *walk_stopped(struct walk *walk, struct pst_target *target)
 }
 
 /* What an earlier snapshot read of a process that runs is outdated. */
-static void walk_running(struct walk *walk, struct pst_target *target)
+static pst_error *walk_running(struct walk *walk, struct pst_target *target)
 {
     memory_begin(target->memory);
     if (target->operations->pause)
         memory_refresh(target->memory);
     interpreters_walk(walk);
+    if (walk->with_waits)
+        syscall_read(target);
+    return complete(walk);
 }
 
 static pst_error *fill(struct walk *walk, struct pst_target *target)
@@ -103,11 +188,8 @@ static pst_error *fill(struct walk *walk, struct pst_target *target)
     if (target->operations->pause && !target->no_pause)
         TRY(walk_stopped(walk, target));
     else
-        walk_running(walk, target);
-    TRY(threads_join_target(walk));
-    if (walk->with_hooks)
-        TRY(hooks_symbolize(walk));
-    return positions_find(walk);
+        TRY(walk_running(walk, target));
+    return walk->with_hooks ? hooks_symbolize(walk) : NULL;
 }
 
 static void describe_python(struct pst_snapshot *snapshot, const struct python *python)
@@ -132,6 +214,12 @@ static void describe_python(struct pst_snapshot *snapshot, const struct python *
          ? options->field                                                                                      \
          : 0)
 
+/* 0: as it is when nothing was asked for. PST_UNBOUNDED is SIZE_MAX, as in struct repr_bounds. */
+static size_t bound_of(size_t wish, size_t usual)
+{
+    return wish ? wish : usual;
+}
+
 pst_error *snapshot_take(struct pst_target *target, const pst_snapshot_options *options, struct reach *reach,
                          pst_snapshot **result)
 {
@@ -148,6 +236,9 @@ pst_error *snapshot_take(struct pst_target *target, const pst_snapshot_options *
         .tids = WISH(tids),
         .tid_count = WISH(tid_count),
         .with_hooks = WISH(with_hooks),
+        .with_locals = WISH(with_locals),
+        .with_waits = true,
+        .bounds = {bound_of(WISH(value_depth), 4), bound_of(WISH(value_items), 10), bound_of(WISH(value_chars), 300)},
         .reach = reach,
     };
     pst_error *error = fill(&walk, target);
@@ -172,5 +263,8 @@ void pst_snapshot_free(pst_snapshot *snapshot)
     if (!snapshot)
         return;
     clear(snapshot);
+    arena_free(&snapshot->arena);
+    arena_free(&snapshot->frames);
+    free(snapshot->threads);
     free(snapshot);
 }

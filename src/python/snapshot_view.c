@@ -1,12 +1,20 @@
 /* What the public header lets a caller ask of a snapshot. */
 #include "python/walk.h"
 
+static bool frame_is_partial(const struct pst_frame *frame)
+{
+    for (size_t i = 0; i < frame->variable_count; i++)
+        if (frame->variables[i].error)
+            return true;
+    return pst_frame_get_errors(frame);
+}
+
 static bool thread_is_partial(const struct pst_thread *thread)
 {
     if (thread->errors.first)
         return true;
     for (size_t i = 0; i < thread->frame_count; i++)
-        if (pst_frame_get_errors(&thread->frames[i]))
+        if (frame_is_partial(&thread->frames[i]))
             return true;
     return false;
 }
@@ -137,6 +145,21 @@ const pst_frame *pst_thread_get_frame(const pst_thread *thread, size_t index)
     return index < thread->frame_count ? &thread->frames[index] : NULL;
 }
 
+const pst_wait *pst_thread_get_wait(const pst_thread *thread)
+{
+    return thread->wait;
+}
+
+const pst_deadlock *pst_snapshot_get_deadlock(const pst_snapshot *snapshot, size_t index)
+{
+    return index < snapshot->deadlock_count ? &snapshot->deadlocks[index] : NULL;
+}
+
+const pst_exception *pst_thread_get_exception(const pst_thread *thread, size_t index)
+{
+    return index < thread->exception_count ? thread->exceptions[index] : NULL;
+}
+
 const pst_error *pst_thread_get_errors(const pst_thread *thread)
 {
     return thread->errors.first;
@@ -188,4 +211,9 @@ const pst_error *pst_frame_get_errors(const pst_frame *frame)
     if (frame->error)
         return frame->error;
     return frame->code ? frame->code->errors.first : NULL;
+}
+
+const pst_variable *pst_frame_get_variable(const pst_frame *frame, size_t index)
+{
+    return index < frame->variable_count ? &frame->variables[index] : NULL;
 }

@@ -104,8 +104,11 @@ static pst_error *find_tid(struct walk *walk, struct pst_thread *thread)
 {
     TRY(tid_from_native_id(walk, thread));
     /* The threads are listed when they are stopped: in a rehearsal there is nothing to compare with. */
-    if (walk->is_rehearsal && has(walk->python, F(PyThreadState_native_thread_id)))
+    if (walk->is_rehearsal) {
+        if (!has(walk->python, F(PyThreadState_native_thread_id)))
+            memory_note(walk->python->memory, thread_tid_place(walk->python, thread->ident));
         return NULL;
+    }
     if (!thread->tid && thread->ident)
         tid_from_pthread(walk, thread);
     if (!thread->tid && thread->ident)
@@ -239,6 +242,7 @@ static int by_place(const void *a, const void *b)
 static void copy_from_target(struct pst_thread *thread, const struct pst_target *target,
                              const struct target_thread *source)
 {
+    thread->source = source;
     thread->tid = source->tid;
     thread->state = source->state;
     thread->is_main = source->tid == target->pid;

@@ -20,6 +20,8 @@ struct named_thread {
     pst_addr ident_object, thread_object;
 };
 
+enum { NAME_SIZE = 128 }; /* bytes of a str: more than most names take */
+
 /* ---- finding threading._active ------------------------------------------------------------------------ */
 
 static pst_error *find_active(const struct python *python, pst_addr interpreter, pst_addr *dict)
@@ -86,30 +88,40 @@ static pst_error *read_entries(const struct python *python, pst_addr dict, struc
     }
 }
 
-/* The idents and the Thread objects of all entries at once, then what the Threads' attributes need. */
+static pst_error *find_name(const struct python *python, pst_addr thread_object, pst_addr *name)
+{
+    const char *attribute = python_is_2(python) ? "_Thread__name" : "_name";
+    /* The memo belongs to the walk's runtime, which the decoders otherwise only read. */
+    struct attribute_memo *memo = &((struct python *)python)->thread_name;
+    return attribute_get(python, thread_object, attribute, memo, name);
+}
+
+/* The Thread objects of all entries at once, then what their attributes need. Of the idents and the names themselves
+ * it is enough to know where they are. */
 static void prefetch_entries(const struct python *python, const struct named_thread *entries, size_t count)
 {
-    pst_addr *objects = calloc(count * 2 + 1, sizeof *objects);
+    pst_addr *objects = calloc(count + 1, sizeof *objects);
     if (!objects)
         return;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         objects[i] = entries[i].thread_object;
-        objects[count + i] = entries[i].ident_object;
-    }
-    memory_prefetch(python->memory, objects, count * 2);
+    memory_prefetch(python->memory, objects, count);
     attributes_prefetch(python, objects, count);
+    for (size_t i = 0; i < count; i++) {
+        pst_addr name = 0;
+        pst_error_free(find_name(python, entries[i].thread_object, &name));
+        memory_note(python->memory, entries[i].ident_object);
+        memory_note(python->memory, name);
+        memory_note(python->memory, name + NAME_SIZE);
+    }
     free(objects);
 }
 
 static pst_error *read_name(struct walk *walk, pst_addr thread_object, pst_text *name)
 {
-    const struct python *python = walk->python;
-    const char *attribute = python_is_2(python) ? "_Thread__name" : "_name";
     pst_addr value;
-    /* The memo belongs to the walk's runtime, which the decoders otherwise only read. */
-    struct attribute_memo *memo = &((struct python *)python)->thread_name;
-    TRY(attribute_get(python, thread_object, attribute, memo, &value));
-    return value ? string_read(python, &walk->snapshot->arena, value, name) : NULL;
+    TRY(find_name(walk->python, thread_object, &value));
+    return value ? string_read(walk->python, &walk->snapshot->arena, value, name) : NULL;
 }
 
 static int by_ident(const void *a, const void *b)
@@ -133,6 +145,8 @@ static pst_error *name_threads(struct walk *walk, const struct named_thread *ent
         TRY(object_get_int(walk->python, entries[i].ident_object, &ident));
         struct pst_thread *thread = find_ident(threads, thread_count, ident);
         if (thread)
+            thread->object = entries[i].thread_object;
+        if (thread)
             walk_add_error(walk, &thread->errors, error_in(read_name(walk, entries[i].thread_object, &thread->name),
                                                            "threading.Thread at 0x%llx",
                                                            (unsigned long long)entries[i].thread_object));
@@ -146,8 +160,10 @@ static pst_error *walk_names(struct walk *walk, pst_addr dict, size_t first, str
     struct pst_snapshot *snapshot = walk->snapshot;
     size_t count = 0, thread_count = snapshot->thread_count - first;
     TRY(read_entries(walk->python, dict, entries, &count));
-    if (walk->is_rehearsal)
+    if (walk->is_rehearsal) {
         prefetch_entries(walk->python, *entries, count);
+        count = count ? 1 : 0; /* for the types */
+    }
     for (size_t i = 0; i < thread_count; i++)
         threads[i] = &snapshot->threads[first + i];
     qsort(threads, thread_count, sizeof(struct pst_thread *), by_ident);

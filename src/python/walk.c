@@ -12,7 +12,7 @@ void walk_add_error(struct walk *walk, struct error_list *list, pst_error *error
 pst_error *walk_begin(struct walk *walk)
 {
     const struct pst_target *target = walk->python->target;
-    walk->thread_count = walk->frame_count = walk->frames_size = walk->error_count = 0;
+    walk->thread_count = walk->frame_count = walk->error_count = 0;
     walk->found_tls = false;
     lookup_free(&walk->tls);
     if (!lookup_start(&walk->inner_tids, target->thread_count))
@@ -27,12 +27,17 @@ void walk_free(struct walk *walk)
 {
     lookup_free(&walk->inner_tids);
     lookup_free(&walk->tls);
+    lookup_free(&walk->states);
+    free(walk->frames);
 }
 
 void thread_clear(struct pst_thread *thread)
 {
-    for (size_t i = 0; i < thread->frame_count; i++)
-        pst_error_free(thread->frames[i].error);
-    free(thread->frames);
+    for (size_t i = 0; i < thread->frame_count; i++) {
+        struct pst_frame *frame = &thread->frames[i];
+        pst_error_free(frame->error);
+        for (size_t j = 0; j < frame->variable_count; j++)
+            pst_error_free((pst_error *)frame->variables[j].error);
+    }
     error_list_free(&thread->errors);
 }

@@ -10,6 +10,7 @@
 #include "base/lookup.h"
 #include "python/field.h"
 #include "python/linetable.h"
+#include "python/repr.h"
 
 /* Limits on what a lying target can make this process do; reaching one is reported. */
 enum {
@@ -18,7 +19,6 @@ enum {
     SNAPSHOT_MAX_FRAMES = 1 << 23,        /* of all threads: a C stack of 1 GB has room for two million */
     SNAPSHOT_MIN_FRAMES = 1 << 12,        /* of a core, however small; beyond, one for so many bytes of it: */
     SNAPSHOT_FRAME_SIZE = 64,             /* no version's frame is smaller */
-    SNAPSHOT_MAX_MEMORY = ARENA_MAX_SIZE, /* bytes of frames and, as many again, of strings and tables */
     SNAPSHOT_MAX_ERRORS = 1 << 16,        /* kept beside threads, frames and code objects */
     SNAPSHOT_MAX_SCAN = 1 << 16,          /* bytes of one line table, searched anew for each position */
 };
@@ -30,7 +30,10 @@ struct code {
     struct linetable table;
     pst_addr first_instruction;   /* 3.11+: where instr_ptr counts from; 0: not known */
     int64_t first_traceable;      /* 3.11+: offset of the first instruction of the function's own */
+    bool is_own;                  /* the interpreter's: its frames are no calls */
+    struct stack_depths *stack_depths; /* see value_stack.h; NULL: not asked for */
     struct error_list errors;
+    struct code_variables *variables; /* NULL: not asked for yet */
     /* The last position asked for: a recursion asks for the same one 60,000 times. */
     bool has_memo;
     uint32_t number;              /* in the order in which they were met */
@@ -41,12 +44,15 @@ struct code {
 };
 
 struct pst_frame {
+    pst_addr address;             /* the PyFrameObject, from 3.11 on the _PyInterpreterFrame */
     struct code *code;            /* NULL: could not be read at all */
     pst_position position;
     int lasti;
     bool has_lasti;
     int copy;                     /* tlbc_index: which copy of the bytecode it executes (free-threaded 3.14+) */
-    pst_error *error;             /* of the frame itself; its code may have others */
+    pst_error *error;             /* of the frame itself; its code and variables may have others */
+    pst_variable *variables;      /* NULL: there are none, or they were not asked for */
+    size_t variable_count;
 };
 
 struct pst_thread {
@@ -58,9 +64,14 @@ struct pst_thread {
     pst_maybe holds_gil;
     char state;
     pst_addr address;             /* the PyThreadState; 0: it runs no Python */
+    pst_addr object;              /* the threading.Thread; 0: threading does not know it */
     struct thread_hooks *hooks;   /* NULL: not asked for */
-    struct pst_frame *frames;
-    size_t frame_count, frame_capacity;
+    struct pst_frame *frames;     /* the snapshot's */
+    size_t frame_count;
+    const pst_exception *const *exceptions; /* innermost first */
+    size_t exception_count;
+    const pst_wait *wait;         /* NULL: none that is known */
+    const struct target_thread *source; /* while the target's threads are as they were listed; NULL: not found */
     struct error_list errors;
 };
 
@@ -69,6 +80,8 @@ struct pst_interpreter {
     int64_t id;
     pst_gil gil;
     pst_addr gil_holder;          /* the PyThreadState that has the GIL, 0: none or not known */
+    pst_addr gil_address;         /* what it is made of: so many bytes; 0: not known */
+    uint64_t gil_size;
     struct interpreter_hooks *hooks; /* NULL: not asked for */
 };
 
@@ -79,7 +92,7 @@ struct code_table {
 };
 
 struct pst_snapshot {
-    struct arena arena;
+    struct arena arena, frames;
     pst_python python;
     char version[32];
     const char *layout_sources[8];
@@ -89,6 +102,8 @@ struct pst_snapshot {
     size_t interpreter_count;
     struct pst_thread *threads;
     size_t thread_count, thread_capacity;
+    pst_deadlock *deadlocks;
+    size_t deadlock_count;
     struct code_table codes;
 };
 
@@ -99,7 +114,8 @@ struct walk {
     size_t max_frames;            /* 0: all */
     const pid_t *tids;
     size_t tid_count;
-    bool with_hooks;
+    bool with_hooks, with_locals, with_waits;
+    struct repr_bounds bounds;    /* of the values of locals */
     struct reach *reach;          /* what the frames' variables lead to is touched, too, and the threads' registers are
                                    * read; NULL: nobody wants it */
     bool is_rehearsal;            /* the pages are not at hand yet: worth fetching many at once */
@@ -107,10 +123,12 @@ struct walk {
     struct active_threads *active;
     size_t thread_count;          /* so far, of SNAPSHOT_MAX_THREADS */
     size_t frame_count;           /* so far, of SNAPSHOT_MAX_FRAMES; those that are no calls included */
-    size_t frames_size;           /* bytes of all threads' frames, of SNAPSHOT_MAX_MEMORY */
+    struct pst_frame *frames;     /* of the thread that is being walked */
+    size_t frame_capacity;
     size_t error_count;           /* so far, of SNAPSHOT_MAX_ERRORS */
     struct lookup inner_tids, tls; /* the target's threads by them; found_tls: all were asked for it */
     bool found_tls;
+    struct lookup states;         /* of a live target: what its threads did when they were stopped first */
 };
 
 /* Adds an error to a list of the snapshot's; those beyond SNAPSHOT_MAX_ERRORS go to the snapshot's own list, which
@@ -120,7 +138,7 @@ void walk_add_error(struct walk *walk, struct error_list *list, pst_error *error
 MUST_USE pst_error *walk_begin(struct walk *walk);
 /* All but walk->active, which is thread_name.c's. */
 void walk_free(struct walk *walk);
-/* What a thread owns. */
+/* Frees what a thread owns: errors. */
 void thread_clear(struct pst_thread *thread);
 
 /* ---- snapshot.c ------------------------------------------------------------------------------------ */
@@ -167,6 +185,8 @@ enum field frame_previous_field(const struct python *python);
 MUST_USE pst_error *frame_find_innermost(const struct python *python, pst_addr thread, pst_addr *frame);
 /* The code object, or what stands in its place in frames that are no Python calls. */
 MUST_USE pst_error *frame_find_code(const struct python *python, pst_addr frame, pst_addr *code);
+/* Where it is in that code: the offset of its last instruction, in bytes; negative: it has run none. */
+MUST_USE pst_error *frame_find_lasti(const struct python *python, pst_addr frame, pst_addr code, int64_t *lasti);
 
 /* ---- interpreter.c --------------------------------------------------------------------------------- */
 

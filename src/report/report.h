@@ -18,8 +18,8 @@ struct report_sink {
     bool stopped;   /* `write` said so, or memory ran out (text.failed) */
 };
 
-/* Small enough to stay in a cache, large enough that the number of writes does not matter. */
-#define REPORT_PIECE_SIZE (256 << 10)
+/* Large enough that the number of writes does not matter; with a little more it is a power of two, as text grows. */
+#define REPORT_PIECE_SIZE (60 << 10)
 
 /* false: stop printing. */
 bool report_checkpoint(struct report_sink *sink);
@@ -81,7 +81,7 @@ struct report {
     struct report_code *code;   /* of `code` alone, while there is a target */
     struct report_export *export; /* of `export` alone, likewise */
     const struct report_small_core *small_core; /* of `snapshot` alone, likewise */
-    bool with_source;
+    bool with_source, with_locals;
     bool with_details; /* JSON: of a live process too its user, parent and start, which are asked for one by one */
     bool adaptive;   /* code: as it is being executed */
     /* Text alone. */

@@ -1,5 +1,8 @@
 /* The JSON of `pystander stack`; docs/json.md is its reference. */
 #include "report/json_parts.h"
+#include "report/exceptions.h"
+#include "report/locals.h"
+#include "report/waits.h"
 
 #include "report/calendar.h"
 #include "report/source.h"
@@ -245,7 +248,7 @@ void report_json_head(const struct report *report, const char *schema, struct te
 
 /* ---- the stacks ---- */
 
-static void add_frame(struct text *text, const pst_frame *frame, struct source *source)
+static void add_frame(struct text *text, const pst_frame *frame, struct source *source, bool with_locals)
 {
     pst_text file = pst_frame_get_file(frame);
     pst_position position = pst_frame_get_position(frame);
@@ -273,12 +276,16 @@ static void add_frame(struct text *text, const pst_frame *frame, struct source *
     add_address_or_null(text, pst_frame_get_code(frame));
     add_literal(text, ", \"source\": ");
     escape_json(text, source_get_line(source, file, position.line));
+    if (with_locals) {
+        add_literal(text, ",\n \"locals\": ");
+        locals_add_json(text, frame);
+    }
     add_literal(text, ", \"errors\": ");
     report_json_errors(pst_frame_get_errors(frame), text);
     text_add_char(text, '}');
 }
 
-static void add_thread(struct report_sink *sink, const pst_thread *thread, struct source *source)
+static void add_thread(struct report_sink *sink, const pst_thread *thread, struct source *source, bool with_locals)
 {
     struct text *text = &sink->text;
     text_add_char(text, '{');
@@ -289,10 +296,14 @@ static void add_thread(struct report_sink *sink, const pst_thread *thread, struc
         if (i)
             text_add_char(text, ',');
         text_add_char(text, '\n');
-        add_frame(text, pst_thread_get_frame(thread, i), source);
+        add_frame(text, pst_thread_get_frame(thread, i), source, with_locals);
     }
     add_literal(text, "], \"truncated\": ");
     add_boolean(text, pst_thread_is_truncated(thread));
+    add_literal(text, ", \"waiting_on\": ");
+    wait_add_json(text, thread);
+    add_literal(text, ", \"exceptions\": ");
+    exceptions_add_json(text, thread);
     add_literal(text, ", \"errors\": ");
     report_json_errors(pst_thread_get_errors(thread), text);
     text_add_char(text, '}');
@@ -331,9 +342,11 @@ void report_stack_json(const struct report *report, struct report_sink *sink)
         if (i)
             text_add_char(text, ',');
         text_add_char(text, '\n');
-        add_thread(sink, pst_snapshot_get_thread(snapshot, i), &source);
+        add_thread(sink, pst_snapshot_get_thread(snapshot, i), &source, report->with_locals);
     }
-    add_literal(text, "],\n\"changed_sources\": ");
+    add_literal(text, "],\n\"deadlocks\": ");
+    deadlocks_add_json(text, snapshot);
+    add_literal(text, ",\n\"changed_sources\": ");
     if (report->with_source && snapshot)
         add_changed_sources(text, &source);
     else

@@ -2,8 +2,11 @@
 #include "report/text_parts.h"
 
 #include "report/escape.h"
+#include "report/exceptions.h"
 #include "report/excerpt.h"
+#include "report/locals.h"
 #include "report/source.h"
+#include "report/waits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +121,7 @@ static void format_frame(struct printer *printer, const pst_frame *frame)
     if (printer->report->verbose)
         add_frame_details(printer, frame, position);
     add_errors(text, pst_frame_get_errors(frame), false, 4, printer->palette);
+    locals_add_text(text, printer->report, frame, printer->palette);
 }
 
 static void remember_frame(struct frame_memo *memo, pst_addr code, int lasti, const char *data, size_t size)
@@ -135,7 +139,7 @@ static void add_frame(struct printer *printer, const pst_frame *frame)
     struct text *text = printer->text;
     int lasti;
     pst_addr code = pst_frame_get_code(frame);
-    if (!pst_frame_get_lasti(frame, &lasti) || pst_frame_get_errors(frame)) {
+    if (!pst_frame_get_lasti(frame, &lasti) || pst_frame_get_errors(frame) || pst_frame_get_variable(frame, 0)) {
         format_frame(printer, frame);
         return;
     }
@@ -154,7 +158,7 @@ static void add_frame(struct printer *printer, const pst_frame *frame)
 static bool frame_repeats(const pst_frame *frame, const pst_frame *outer)
 {
     return pst_frame_get_position(frame).line == pst_frame_get_position(outer).line &&
-           !pst_frame_get_errors(frame) && !pst_frame_get_errors(outer) &&
+           !pst_frame_get_errors(frame) && !pst_frame_get_errors(outer) && !pst_frame_get_variable(frame, 0) &&
            text_equal(pst_frame_get_name(frame), pst_frame_get_name(outer)) &&
            text_equal(pst_frame_get_file(frame), pst_frame_get_file(outer));
 }
@@ -245,6 +249,8 @@ static void add_thread(struct printer *printer, const pst_thread *thread)
         add_frames(printer, thread);
     else if (!pst_thread_get_errors(thread))
         text_add_string(printer->text, pst_thread_has_python(thread) ? "  no Python frames\n" : "  no Python\n");
+    wait_add_text(printer->text, thread, printer->palette);
+    exceptions_add_text(printer->text, thread, &printer->source, printer->palette);
 }
 
 /* Threads that run no Python stand together at the end, but for the one that a core is about. */
@@ -337,6 +343,7 @@ void report_stack_text(const struct report *report, struct report_sink *sink)
     report_text_head(report, printer.text, printer.palette);
     if (report->snapshot) {
         printer.naming = thread_naming_of(report);
+        deadlocks_add_text(printer.text, report->snapshot, printer.palette);
         add_threads(&printer);
         add_changed_sources(&printer);
     }

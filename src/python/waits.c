@@ -1,0 +1,323 @@
+#include "python/waiting.h"
+
+#include "target/syscall.h"
+
+#include <stdlib.h>
+
+enum { ANY_INTERPRETER = -1 };
+
+/* ---- one thread ------------------------------------------------------------------------------------------ */
+
+static bool is_in(pst_addr address, pst_addr start, uint64_t size)
+{
+    return start && address >= start && address - start < size;
+}
+
+static const struct pst_interpreter *interpreter_of(const struct waits *waits, const struct waiting *waiting)
+{
+    const struct pst_snapshot *snapshot = waits->details->walk->snapshot;
+    for (size_t i = 0; i < snapshot->interpreter_count; i++)
+        if (snapshot->interpreters[i].id == waiting->thread->interpreter_id)
+            return &snapshot->interpreters[i];
+    return NULL;
+}
+
+/* To 3.6 the GIL is a static variable, which only the symbols of an image that was not stripped name: in 2.7 a pointer
+ * to a lock, in 3.6 a condition. */
+static pst_error *is_old_gil(struct waits *waits, pst_addr futex, bool *is_gil)
+{
+    enum { CONDITION_SIZE = 48, SEMAPHORE_SIZE = 112 };
+    const struct python *python = waits->python;
+    bool is_2 = python_is_2(python);
+    pst_addr address;
+    *is_gil = false;
+    TRY(location_find_symbol(python->target, &python->location, is_2 ? "interpreter_lock" : "gil_cond", &address));
+    if (!address)
+        return NULL;
+    if (is_2)
+        TRY(pointer_at(python, address, 0, &address));
+    *is_gil = is_in(futex, address, is_2 ? SEMAPHORE_SIZE : CONDITION_SIZE);
+    return NULL;
+}
+
+/* A thread that comes back to Python waits at the condition, the mutex or, in 2.7, the lock that the GIL is made of. */
+static pst_error *find_gil(struct waits *waits, struct waiting *waiting, pst_addr futex)
+{
+    const struct pst_snapshot *snapshot = waits->details->walk->snapshot;
+    const struct pst_interpreter *interpreter = interpreter_of(waits, waiting);
+    bool is_gil = interpreter && is_in(futex, interpreter->gil_address, interpreter->gil_size);
+    if (python_minor_version(waits->python) <= 306)
+        TRY(is_old_gil(waits, futex, &is_gil));
+    if (!is_gil)
+        return NULL;
+    waiting->wait = (pst_wait){.kind = PST_WAIT_GIL};
+    waiting->lock = (struct lock_object){0};
+    waiting->owner = OWNER_NONE;
+    waiting->before_owner = ", held by ";
+    for (size_t i = 0; i < snapshot->thread_count; i++) {
+        if (interpreter->gil_holder && snapshot->threads[i].address == interpreter->gil_holder) {
+            waiting->owner = OWNER_THREAD;
+            waiting->owner_index = i;
+        }
+    }
+    text_add_string(&waits->details->text, waiting->owner == OWNER_NONE ? "the GIL, which no thread holds now"
+                                                                        : "the GIL");
+    return waiting_say(waits, waiting);
+}
+
+/* Free-threaded builds stop all threads now and then: each is parked at its own state. */
+static pst_error *find_stop(struct waits *waits, struct waiting *waiting, pst_addr futex)
+{
+    pst_addr state;
+    if (!has(waits->python, F(PyThreadState_state)))
+        return NULL;
+    TRY(field_place(waits->python, waiting->thread->address, F(PyThreadState_state), &state));
+    if (futex_find_parked(waits->python, futex) != state)
+        return NULL;
+    text_add_string(&waits->details->text, "the end of a stop of all threads");
+    return waiting_say(waits, waiting);
+}
+
+static pst_error *say_futex(struct waits *waits, struct waiting *waiting, pst_addr futex)
+{
+    waiting->wait = (pst_wait){.kind = PST_WAIT_UNKNOWN};
+    text_add_string(&waits->details->text, "a futex at ");
+    text_add_hex(&waits->details->text, futex);
+    return waiting_say(waits, waiting);
+}
+
+static pst_error *find_at_futex(struct waits *waits, struct waiting *waiting, pst_addr futex)
+{
+    TRY(find_gil(waits, waiting, futex));
+    if (!waiting->is_waiting)
+        TRY(waiting_find_in_frames(waits, waiting, futex));
+    if (!waiting->is_waiting)
+        TRY(find_stop(waits, waiting, futex));
+    if (!waiting->is_waiting)
+        TRY(waiting_search_lock(waits, waiting, futex));
+    if (!waiting->is_waiting)
+        TRY(waiting_search_held(waits, waiting, futex));
+    return waiting->is_waiting ? NULL : say_futex(waits, waiting, futex);
+}
+
+static bool is_futex(enum syscall_id id)
+{
+    return id == SYSCALL_futex || id == SYSCALL_futex_wait || id == SYSCALL_futex_waitv;
+}
+
+/* Who waits for the GIL wakes every few milliseconds, to ask for it once more. */
+static pst_error *find_wake(struct waits *waits, struct waiting *waiting, const struct target_syscall *syscall)
+{
+    bool has_number = syscall->source == SYSCALL_REGISTERS &&
+                      syscall_identify(waits->python->target->machine, syscall->number) == SYSCALL_futex;
+    const struct pst_interpreter *interpreter = interpreter_of(waits, waiting);
+    bool is_taken = interpreter && interpreter->gil_holder && interpreter->gil_holder != waiting->thread->address;
+    return has_number && is_taken ? find_gil(waits, waiting, syscall->arguments[0]) : NULL;
+}
+
+static pst_error *find(struct waits *waits, struct waiting *waiting, const struct target_syscall *syscall)
+{
+    if (!syscall || !syscall->known)
+        return waiting_find_in_frames(waits, waiting, 0);
+    if (!syscall->in_syscall)
+        return find_wake(waits, waiting, syscall);
+    enum syscall_id id = syscall_identify(waits->python->target->machine, syscall->number);
+    if (is_futex(id))
+        return find_at_futex(waits, waiting, syscall->arguments[0]);
+    TRY(waiting_find_in_frames(waits, waiting, 0));
+    return waiting_find_in_kernel(waits, waiting, syscall);
+}
+
+static void find_one(struct waits *waits, struct waiting *waiting)
+{
+    struct details *details = waits->details;
+    const struct target_thread *source = waiting->thread->source;
+    if (!waiting->thread->address || !waiting->thread->frame_count)
+        return;
+    details->text.size = 0;
+    pst_error *error = find(waits, waiting, source ? &source->syscall : NULL);
+    arena_reset(&details->scratch);
+    walk_add_error(details->walk, &waiting->thread->errors, error_in(error, "what it waits for"));
+}
+
+/* ---- who holds it ---------------------------------------------------------------------------------------- */
+
+static void set_owner(struct waits *waits, struct waiting *waiting, size_t index)
+{
+    /* After fork(), some versions still list the threads that were left behind. */
+    if (!waits->items[index].thread->source && waits->python->target->thread_count) {
+        waiting->owner = OWNER_GONE;
+        return;
+    }
+    waiting->owner = index == waiting->index ? OWNER_SELF : OWNER_THREAD;
+    waiting->owner_index = index;
+}
+
+static pst_error *find_owner(struct waits *waits, struct waiting *waiting)
+{
+    const struct held_lock *holder;
+    if (waiting->owner != OWNER_UNKNOWN)
+        return NULL;
+    if (waiting->owner_ident) {
+        size_t index = lookup_find(&waits->idents, waiting->owner_ident, waiting->thread->interpreter_id);
+        if (index == LOOKUP_NONE)
+            index = lookup_find(&waits->idents, waiting->owner_ident, ANY_INTERPRETER);
+        if (index == LOOKUP_NONE)
+            waiting->owner = OWNER_GONE;
+        else
+            set_owner(waits, waiting, index);
+    }
+    if (waiting->wait.kind != PST_WAIT_LOCK && waiting->wait.kind != PST_WAIT_RLOCK)
+        return NULL;
+    TRY(lock_find_holder(waits, waiting->lock.address, &holder));
+    if (!holder || (waiting->owner == OWNER_THREAD && holder->thread != waiting->owner_index))
+        return NULL;
+    set_owner(waits, waiting, holder->thread);
+    waiting->holder = holder;
+    return NULL;
+}
+
+/* ---- the text -------------------------------------------------------------------------------------------- */
+
+void waiting_add_thread(struct text *text, const struct pst_thread *thread)
+{
+    text_printf(text, "thread %d", (int)thread->tid);
+    if (!thread->name.size)
+        return;
+    text_add_string(text, " \"");
+    text_add(text, thread->name.data, thread->name.size);
+    text_add_char(text, '"');
+}
+
+/* ", in f (file.py:10)" */
+static void add_place(struct text *text, const struct held_lock *holder)
+{
+    const struct code *code = holder->frame->code;
+    pst_text name = code->qualname.size ? code->qualname : code->name, file = code->filename;
+    for (size_t i = file.size; i-- > 0;) {
+        if (file.data[i] == '/') {
+            file = (pst_text){file.data + i + 1, file.size - i - 1};
+            break;
+        }
+    }
+    text_add_string(text, ", in ");
+    text_add(text, name.data, name.size);
+    text_add_string(text, " (");
+    text_add(text, file.data, file.size);
+    if (holder->line >= 0)
+        text_printf(text, ":%d", holder->line);
+    text_add_char(text, ')');
+}
+
+static void add_unknown_owner(const struct waits *waits, const struct waiting *waiting, struct text *text)
+{
+    bool is_lock = waiting->wait.kind == PST_WAIT_LOCK || waiting->wait.kind == PST_WAIT_RLOCK;
+    if (!is_lock)
+        return;
+    text_add_string(text, waiting->owner == OWNER_NONE ? ", which is not locked" : ", holder unknown");
+    if (waiting->owner == OWNER_UNKNOWN && waits->python->target->is_forked)
+        text_add_string(text, ": it may have been lost when this process was forked");
+}
+
+static void add_owner(const struct waits *waits, const struct waiting *waiting, struct text *text)
+{
+    if (waiting->owner == OWNER_NONE || waiting->owner == OWNER_UNKNOWN) {
+        add_unknown_owner(waits, waiting, text);
+        return;
+    }
+    if (!waiting->before_owner)
+        return;
+    text_add_string(text, waiting->before_owner);
+    if (waiting->owner == OWNER_GONE)
+        text_add_string(text, "a thread that no longer exists");
+    else if (waiting->owner == OWNER_SELF)
+        text_add_string(text, "this thread itself");
+    else
+        waiting_add_thread(text, waits->items[waiting->owner_index].thread);
+    text_add_string(text, waiting->behind_owner ? waiting->behind_owner : "");
+    if (waiting->lock.level > 1)
+        text_printf(text, ", %llu levels", (unsigned long long)waiting->lock.level);
+    if (waiting->owner == OWNER_GONE && waits->python->target->is_forked)
+        text_add_string(text, ": it was lost when this process was forked");
+    if (waiting->holder)
+        add_place(text, waiting->holder);
+}
+
+static pst_error *write_detail(struct waits *waits, struct waiting *waiting)
+{
+    struct text *text = &waits->details->text;
+    pst_wait *wait = &waiting->wait;
+    text->size = 0;
+    text_add(text, waiting->what.data, waiting->what.size);
+    add_owner(waits, waiting, text);
+    if (wait->has_timeout && wait->kind != PST_WAIT_SLEEP) {
+        text_add_string(text, " (timeout ");
+        number_add(wait->timeout, text);
+        text_add_string(text, " s)");
+    }
+    TRY(details_copy_text(waits->details, &wait->detail));
+    if (waiting->owner == OWNER_THREAD || waiting->owner == OWNER_SELF)
+        wait->owner_tid = waits->details->walk->snapshot->threads[waiting->owner_index].tid;
+    pst_wait *copy = arena_copy(&waits->details->walk->snapshot->arena, wait, sizeof *wait);
+    if (!copy)
+        return error_no_memory();
+    waiting->thread->wait = copy;
+    return NULL;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------------- */
+
+static bool begin(struct waits *waits)
+{
+    struct pst_snapshot *snapshot = waits->details->walk->snapshot;
+    waits->items = calloc(snapshot->thread_count + 1, sizeof *waits->items);
+    if (!waits->items || !lookup_start(&waits->idents, 2 * snapshot->thread_count))
+        return false;
+    waits->count = snapshot->thread_count;
+    for (size_t i = 0; i < waits->count; i++) {
+        waits->items[i].thread = &snapshot->threads[i];
+        waits->items[i].index = i;
+        if (!snapshot->threads[i].ident)
+            continue;
+        lookup_add(&waits->idents, snapshot->threads[i].ident, snapshot->threads[i].interpreter_id, i);
+        lookup_add(&waits->idents, snapshot->threads[i].ident, ANY_INTERPRETER, i);
+    }
+    lookup_sort(&waits->idents);
+    return true;
+}
+
+static void end(struct waits *waits)
+{
+    if (waits->descriptors)
+        descriptors_close(waits->descriptors);
+    lookup_free(&waits->idents);
+    free(waits->items);
+    free(waits->held);
+}
+
+static void find_all(struct waits *waits)
+{
+    struct walk *walk = waits->details->walk;
+    for (size_t i = 0; i < waits->count; i++)
+        find_one(waits, &waits->items[i]);
+    for (size_t i = 0; i < waits->count; i++) {
+        struct waiting *waiting = &waits->items[i];
+        if (!waiting->is_waiting)
+            continue;
+        pst_error *error = find_owner(waits, waiting);
+        if (!error)
+            error = write_detail(waits, waiting);
+        walk_add_error(walk, &waiting->thread->errors, error_in(error, "what it waits for"));
+    }
+    waits_find_deadlocks(waits);
+}
+
+void details_add_waits(struct details *details)
+{
+    struct waits waits = {.details = details, .python = details->walk->python};
+    if (begin(&waits))
+        find_all(&waits);
+    else
+        error_list_add(&details->walk->snapshot->errors, error_no_memory());
+    end(&waits);
+}

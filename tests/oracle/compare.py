@@ -6,10 +6,12 @@ what the comments here say. A difference is a line of text that begins with the 
 import json
 import os
 
+import compare_details
+
 SCHEMA = "pystander.stack/1"
 PLACE_FIELDS = ("name", "qualname", "file", "line", "end_line", "column", "end_column", "lasti")
 THREAD_FIELDS = {"tid", "ident", "name", "os_name", "interpreter", "main", "holds_gil", "state", "frames",
-                 "truncated", "errors"}
+                 "truncated", "errors", "exceptions"}
 FRAME_FIELDS = set(PLACE_FIELDS) | {"kind", "code", "source", "errors"}
 LAYOUTS = {"table", "debug-offsets", "type-members", "dwarf", "file"}
 LISTED = 20              # differences that are kept; all are counted
@@ -33,10 +35,11 @@ def shorten(value):
     return text if len(text) <= 160 else "%s... (%d characters)" % (text[:150], len(text))
 
 
-class Comparison:
-    """`kernel` is what Target.describe() gave before the run."""
+class Comparison(compare_details.Details):
+    """`kernel` is what Target.describe() gave before the run; `with_locals`: the tool was asked for them."""
 
-    def __init__(self, truth, kernel, mode, core_path=None):
+    def __init__(self, truth, kernel, mode, core_path=None, with_locals=False):
+        self.with_locals = with_locals
         self.truth, self.kernel, self.mode, self.core_path = truth, kernel, mode, core_path
         self.is_core = mode in ("gcore", "core")
         self.differences, self.difference_count, self.field_count = [], 0, 0
@@ -193,6 +196,7 @@ class Comparison:
     def native(self, thread, tid):
         path = "thread %d" % tid
         self.equal(path + ".frames", thread["frames"], [])
+        self.equal(path + ".exceptions", thread["exceptions"], [])
         self.equal(path + ".ident", thread["ident"], None)
         self.equal(path + ".name", thread["name"], None)
         self.one_of(path + ".holds_gil", thread["holds_gil"], (None, False))
@@ -229,6 +233,7 @@ class Comparison:
                         (None, False) if self.truth["python"]["free_threaded"] else (None, False, True))
         else:
             self.equal(path + ".holds_gil", thread["holds_gil"], expected["holds_gil"])
+        self.exceptions(path + ".exceptions", thread["exceptions"], expected.get("exceptions"))
         frames, stack = thread["frames"], expected["frames"]
         if not isinstance(frames, list):
             self.differ(path + ".frames", "no list: %s" % shorten(frames))
@@ -245,6 +250,8 @@ class Comparison:
         skipped = len(thread["frames"]) - len(frames)
         for index, (frame, place) in enumerate(zip(frames, stack), skipped):
             self.frame("%s.frames[%d]" % (path, index), frame, self.truth["places"][place])
+        if self.with_locals and len(frames) == len(expected["frames"]):
+            self.variables_of(path, frames, expected["variables"])
 
     def moving(self, path, frames, alternatives, stable):
         """Checks the frames of a thread that computes; returns the rest, which stands still."""

@@ -3,6 +3,7 @@
 
 With FAKETOOL_WRONG=CODE in the environment, CODE is run on the report (`r`) before it is printed.
 """
+import itertools
 import json
 import os
 import sys
@@ -41,8 +42,28 @@ def frames_of(truth, thread, root, programs):
             place = dict(zip(("line", "end_line", "column", "end_column"), position), lasti=int(lasti))
             first.append(dict({key: frame[key] for key in frame if key != "positions"}, **place))
         result = first + result
-    return [dict(frame, kind="python", errors=[], source=source(root, programs, frame["file"], frame["line"]))
-            for frame in result]
+    return [dict(frame, kind="python", errors=[], source=source(root, programs, frame["file"], frame["line"]),
+                 **locals_of(variables))
+            for frame, variables in itertools.zip_longest(result, thread["variables"] or [])]
+
+
+def locals_of(variables):
+    """As a field of the frame, where they are known."""
+    return {} if variables is None else {"locals": [
+        dict(zip(("name", "kind", "address", "type"), variable), repr="?", errors=[])
+        for variable in variables if variable]}
+
+
+def exception_of(told):
+    if told is None:
+        return None
+    entries = [dict(zip(("name", "qualname", "file", "line"), entry)) for entry in told["traceback"]]
+    return dict(told, traceback=entries, cause=exception_of(told["cause"]), context=exception_of(told["context"]),
+                exceptions=exceptions_of(told["exceptions"]))
+
+
+def exceptions_of(told):
+    return [exception_of(one) for one in told or [] if one != "rest"]
 
 
 def make_report(truth, kind, pid, path, signal, executable, arguments, root, programs):
@@ -54,12 +75,13 @@ def make_report(truth, kind, pid, path, signal, executable, arguments, root, pro
             "tid": thread["tid"], "ident": thread["ident"], "name": thread["name"], "os_name": name,
             "interpreter": thread["interpreter"], "main": thread["tid"] == truth["pid"],
             "holds_gil": thread["holds_gil"], "state": state, "truncated": False, "errors": [],
-            "frames": frames_of(truth, thread, root, programs)})
+            "frames": frames_of(truth, thread, root, programs), "exceptions": exceptions_of(thread["exceptions"])})
     told = {thread["tid"] for thread in threads}
     for tid in sorted({int(name) for name in os.listdir("/proc/%d/task" % pid)} - told if pid else ()):
         name, state = kernel_thread(pid, tid)
         threads.append({"tid": tid, "ident": None, "name": None, "os_name": name, "interpreter": 0, "main": False,
-                        "holds_gil": None, "state": state, "truncated": False, "errors": [], "frames": []})
+                        "holds_gil": None, "state": state, "truncated": False, "errors": [], "frames": [],
+                        "exceptions": []})
     return {
         "schema": "pystander.stack/1",
         "target": {"kind": kind, "pid": truth["pid"], "path": path, "executable": executable,

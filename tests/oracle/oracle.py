@@ -12,7 +12,8 @@ and looked at
     gcore      from gdb's gcore
     core       from the kernel's core, after SIGABRT
 
-Without --scenario, those that scenarios.py calls default; a name or glob selects any. The last line counts runs
+Where scenarios.py says `details`, the exceptions of threads are compared, too, and in live and core the variables of
+frames. Without --scenario, those that it calls default; a name or glob selects any. The last line counts runs
 (an interpreter, a scenario, a mode). Exit status 1: a run failed, none was compared, or an interpreter of
 PYSTANDER_REQUIRE_INTERPRETERS is missing. What can't be done on this machine is a skip with its reason.
 """
@@ -35,6 +36,9 @@ from compare import Comparison, parse
 from process import Failure, FilePattern, GuardPages, Programs, Target, TooLarge
 
 TOOL_TIMEOUT = 120
+LOCALS_MODES = ("live", "core")
+# Which variables there are is compared here, their values by values.py; but messages of exceptions are values, too.
+LOCALS_OPTIONS = ["--locals", "--value-depth", "2", "--value-items", "5"]
 TORN_ATTEMPTS = 5       # of a target that computes: see Comparison.torn
 
 
@@ -73,6 +77,9 @@ def run_tool(tool, arguments, folder):
 def check(tool, target, kernel, mode, core_path=None):
     """One run of the tool; (differences, number of fields, seconds, torn)."""
     arguments = [core_path or str(target.pid)]
+    with_locals = target.scenario.details and mode in LOCALS_MODES
+    if with_locals:
+        arguments[:0] = LOCALS_OPTIONS
     if mode == "nopause":
         arguments.insert(0, "--no-pause")
     # gcore's paths are gdb's, who sees the root from outside; the kernel's are the target's own.
@@ -83,7 +90,7 @@ def check(tool, target, kernel, mode, core_path=None):
     except subprocess.TimeoutExpired:
         return ["no end after %d s" % TOOL_TIMEOUT], 0, TOOL_TIMEOUT, False
     lines = []
-    comparison = Comparison(target.truth, kernel, mode, core_path)
+    comparison = Comparison(target.truth, kernel, mode, core_path, with_locals)
     try:
         comparison.report(parse(done.stdout))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

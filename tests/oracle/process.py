@@ -18,6 +18,7 @@ from interpreters import environment
 LOOK_INTERVAL = 0.025       # s between two looks; a thread that waits for the GIL wakes every 5 ms
 SETTLE_TIMEOUT = 60
 GCORE_LIMIT = 3 << 30
+SI_USER, SI_TKILL = 0, -6   # kill() from outside, abort()
 VSYSCALL = "0xffffffffff600000"     # a page of the kernel's, which nobody can read
 PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "fixtures", "programs")
 
@@ -82,7 +83,7 @@ class Target:
 
     def __init__(self, interpreter, scenario, programs, without_guard_pages=False):
         """`without_guard_pages`: see GuardPages; needs root."""
-        self.interpreter, self.programs = interpreter, programs
+        self.interpreter, self.scenario, self.programs = interpreter, scenario, programs
         self.folder = tempfile.mkdtemp(prefix=scenario.name + "-", dir=programs.scratch)
         self.output = os.path.join(self.folder, "truth.json")
         self.arguments = [interpreter.path, "-B"] + scenario.options + [
@@ -93,6 +94,8 @@ class Target:
         variables = environment()
         if without_guard_pages:
             variables["PYSTANDER_FIXTURE_LOCKED"] = "1"
+        if scenario.details:
+            variables["PYSTANDER_FIXTURE_DETAILS"] = "1"
         self.stderr = open(os.path.join(self.folder, "stderr"), "w+b")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.stderr, stderr=self.stderr,
                                         cwd=cwd, env=variables, start_new_session=True)
@@ -156,6 +159,10 @@ class Target:
                     or now[tid][0] not in "SZ"})
             before = now
 
+    def aborts(self):
+        """It dies by itself; else it is sent a signal."""
+        return self.scenario.aborts
+
     def describe(self):
         """What the kernel says of it now."""
         names, states = {}, {}
@@ -170,7 +177,7 @@ class Target:
         return {"pid": self.pid, "names": names, "states": states, "executables": executables,
                 "arguments": arguments, "moving": set(self.moving), "root": self.programs.root,
                 "programs": self.programs.folder, "arch": os.uname().machine,
-                "signal_code": 0}   # SI_USER
+                "signal_code": SI_TKILL if self.aborts() else SI_USER}
 
     def writable_memory(self):
         maps = read("/proc/%d/maps" % self.pid).decode("utf-8", "replace")
@@ -194,7 +201,12 @@ class Target:
 
     def kernel_core(self):
         """Kills it with SIGABRT; the path of the core that the kernel wrote."""
-        os.kill(self.pid, signal.SIGABRT)
+        if self.aborts():
+            self.process.stdin.write(b"a")
+            self.process.stdin.flush()
+            self.truth["interpreters"]["0"], self.truth["threads"][0]["holds_gil"] = "held", True
+        else:
+            os.kill(self.pid, signal.SIGABRT)
         deadline = time.monotonic() + 300
         while True:
             if self.pid == self.process.pid:

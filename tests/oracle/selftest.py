@@ -22,10 +22,22 @@ def place(number, **changes):
                 **changes)
 
 
+def exception(number, **changes):
+    return dict({"type": "E%d" % number, "address": hex(65536 + number), "message": "message", "notes": ["note"],
+                 "handled": True, "traceback": [["f", "C.f", "/x/1.py", 1], ["g", "C.g", "/x/2.py", 2]],
+                 "traceback_is_cut": False, "cause": None, "context": None, "suppress_context": False,
+                 "exceptions": []}, **changes)
+
+
+VARIABLES = [[["a", "argument", "0x10", "int"], ["b", "local", "0x20", "m.C"], ["c", "cell", "0x30", "str"]], [],
+             [["d", "free", "0x40", "str"], None], None]
+
+
 def truth():
     def thread(tid, frames, **changes):
         return dict({"tid": tid, "ident": str(140000000000000 + tid), "name": "thread %d" % tid, "interpreter": 0,
-                     "holds_gil": False, "frames": frames, "moving": None, "ended": False}, **changes)
+                     "holds_gil": False, "frames": frames, "moving": None, "ended": False, "variables": None,
+                     "exceptions": []}, **changes)
     loop = {"name": "loop", "qualname": "loop", "file": "/x/l.py", "code": "0x7000",
             "positions": {"10": [5, 5, 1, 2], "12": [6, 6, 1, 2]}}
     return {
@@ -33,7 +45,11 @@ def truth():
                                "debug_build": False},
         "interpreters": {"0": "held", "1": "free"},
         "places": [place(number) for number in range(4)] + [place(4, qualname=None, end_line=None, column=None)],
-        "threads": [thread(100, [0, 1, 1, 2]), thread(101, [3, 4], interpreter=1, name=None), thread(102, [1]),
+        "threads": [thread(100, [0, 1, 1, 2], variables=VARIABLES, exceptions=[
+                        exception(1, cause=exception(2), context=exception(3, context=exception(4))),
+                        exception(5, handled=False, exceptions=[exception(6), exception(7)])]),
+                    thread(101, [3, 4], interpreter=1, name=None),
+                    thread(102, [1], variables=[[]], exceptions=[exception(8), "rest"]),
                     thread(103, [2], moving=[[loop]], holds_gil=True), thread(104, [])],
         "native_threads": 1, "idle_thread_states": False, "dead_thread_states": False}
 
@@ -55,7 +71,7 @@ def report(mode="live"):
 
 
 def differences(got, expected=None, mode="live"):
-    comparison = compare.Comparison(expected or truth(), kernel(), mode)
+    comparison = compare.Comparison(expected or truth(), kernel(), mode, with_locals=True)
     comparison.report(got)
     return comparison
 
@@ -89,6 +105,11 @@ def corrupt(value):
     return 1
 
 
+def is_free(path):
+    """Any address will do; and what variables are is for values.py."""
+    return path == ("python", "runtime_address") or path[-1] == "repr"
+
+
 class Comparing(unittest.TestCase):
     def test_equal(self):
         comparison = differences(report())
@@ -96,11 +117,9 @@ class Comparing(unittest.TestCase):
         self.assertGreater(comparison.field_count, 150)
 
     def test_every_field(self):
-        # These say where the layout came from, and that any allowed value will do.
-        free = {("python", "runtime_address")}
         count = 0
         for path in leaves(report()):
-            if path in free:
+            if is_free(path):
                 continue
             wrong = report()
             at(wrong, path[:-1])[path[-1]] = corrupt(at(wrong, path))
@@ -116,7 +135,7 @@ class Comparing(unittest.TestCase):
     def test_every_field_as_null(self):
         for path in leaves(report()):
             wrong = report()
-            if at(wrong, path) is None:
+            if at(wrong, path) is None or path[-1] == "repr":
                 continue
             at(wrong, path[:-1])[path[-1]] = None
             self.assertTrue(differences(wrong).difference_count, "not noticed: %r" % (path,))
@@ -155,6 +174,18 @@ class Comparing(unittest.TestCase):
         self.assertEqual(differences(wrong).differences, [])
         wrong["threads"][3]["frames"][0]["lasti"] = 14
         self.assertTrue(differences(wrong).difference_count)
+
+    def test_variables_and_exceptions(self):
+        for path in (("threads", 0, "frames", 0, "locals"), ("threads", 0, "frames", 2, "locals"),
+                     ("threads", 0, "exceptions"), ("threads", 2, "exceptions"),
+                     ("threads", 0, "exceptions", 1, "exceptions"), ("threads", 0, "exceptions", 0, "traceback")):
+            wrong = report()
+            at(wrong, path).pop(0)
+            self.assertTrue(differences(wrong).difference_count, "not noticed: %r" % (path,))
+            right = report()
+            at(right, path).append(copy.deepcopy(at(right, path)[0]))
+            unknown = path[1:3] == ("frames", 2) or path[1] == 2 or path[3:4] == (2,)
+            self.assertEqual(differences(right).difference_count == 0, unknown, path)
 
     def test_many_differences_are_counted(self):
         wrong = report()

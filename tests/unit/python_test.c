@@ -79,6 +79,8 @@ static void end(struct world *world)
     code_table_free(&world->snapshot.codes);
     error_list_free(&world->snapshot.errors);
     arena_free(&world->snapshot.arena);
+    arena_free(&world->snapshot.frames);
+    walk_free(&world->walk);
     pst_target_close(world->python.target);
     fake_free(&world->fake);
 }
@@ -324,7 +326,6 @@ static void free_thread(struct pst_thread *thread)
 {
     for (size_t i = 0; i < thread->frame_count; i++)
         pst_error_free(thread->frames[i].error);
-    free(thread->frames);
     error_list_free(&thread->errors);
 }
 

@@ -106,7 +106,7 @@ static const char *run(pst_target *target, struct faulty_source *source, size_t 
     target->memory = faulty;
 
     pst_snapshot *snapshot = NULL;
-    const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true};
+    const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true, .with_locals = true};
     pst_error *error = pst_snapshot_take(target, &options, &snapshot);
     const char *wrong = error ? check_errors(error) : check_snapshot(snapshot);
     *complete = !error && !pst_snapshot_is_partial(snapshot) && !target->errors.first;

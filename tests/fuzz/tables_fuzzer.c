@@ -1,10 +1,12 @@
 /*
- * libFuzzer on the pure functions over bytes: line tables of all formats, exception tables, instructions. Whatever the
- * bytes are, lists are in order and within the code, and agree with each other and with what is asked of one offset.
+ * libFuzzer on the pure functions over bytes: line tables of all formats, exception tables, instructions, depths
+ * of stacks. Whatever the bytes are, lists are in order and within the code, and agree with each other and with
+ * what is asked of one offset.
  *
  *     build/asan-clang/tests/tables_fuzzer -max_total_time=60
  */
 #include "python/code_object.h"
+#include "python/stack_depth.h"
 #include "python/step.h"
 
 #include <stdlib.h>
@@ -64,11 +66,37 @@ static void check_exceptions(pst_bytes bytes, int code_size)
 }
 
 /* Of one of the versions that there are. */
-static void check_steps(pst_bytes bytes, unsigned choice)
+static const struct opcodes *choose_opcodes(unsigned choice)
 {
     const struct opcodes *opcodes = NULL;
     int minor = 6 + (int)(choice % 11);
     CHECK(!opcodes_get(minor == 16 ? 2 : 3, minor == 16 ? 7 : minor, &opcodes) && opcodes);
+    return opcodes;
+}
+
+/* One depth from 3.9 on, and no deeper than can be. */
+static void check_depths(const struct opcodes *opcodes, pst_bytes bytes)
+{
+    struct arena arena = {0};
+    struct stack_depths depths;
+    struct stack_depth choices[STACK_DEPTH_CHOICES];
+    const pst_exception_range *ranges = NULL;
+    size_t count = 0, most = opcodes->major == 3 && opcodes->minor >= 9 ? 1 : STACK_DEPTH_CHOICES;
+    if (opcodes->major == 3 && opcodes->minor >= 11)
+        pst_error_free(exceptions_list(bytes, (int)bytes.size, &arena, &ranges, &count));
+    pst_error_free(stack_depths_find(opcodes, bytes, ranges, count, &arena, &depths));
+    CHECK(depths.state_count <= most * depths.instruction_count);
+    for (int offset = -1; offset <= (int)bytes.size; offset++) {
+        size_t found = stack_depths_get(&depths, offset, choices);
+        CHECK(found <= most);
+        for (size_t i = 0; i < found; i++)
+            CHECK(choices[i].depth >= 0 && choices[i].depth <= STACK_DEPTH_MAX && choices[i].block_count >= 0);
+    }
+    arena_free(&arena);
+}
+
+static void check_steps(const struct opcodes *opcodes, pst_bytes bytes)
+{
     struct step_reader reader = {.opcodes = opcodes, .bytes = bytes};
     struct step step;
     size_t end = 0;
@@ -101,6 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (table.format == LINETABLE_LOCATIONS)
         check_positions(&table);
     check_exceptions(bytes, table.code_size);
-    check_steps(bytes, data[3]);
+    check_steps(choose_opcodes(data[3]), bytes);
+    check_depths(choose_opcodes(data[3]), bytes);
     return 0;
 }

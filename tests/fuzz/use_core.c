@@ -4,6 +4,7 @@
 #include "python/walk.h"
 #include "report/report.h"
 #include "target/core.h"
+#include "target/syscall.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -58,7 +59,8 @@ static void print(const struct report *report, void (*printer)(const struct repo
 
 static void print_stacks(pst_target *target, const pst_snapshot *snapshot)
 {
-    struct report report = {.target = target, .snapshot = snapshot, .kind = PST_TARGET_CORE, .verbose = true};
+    struct report report = {.target = target, .snapshot = snapshot, .kind = PST_TARGET_CORE, .with_locals = true,
+                            .verbose = true};
     print(&report, report_stack_json);
     print(&report, report_stack_text);
     print(&report, report_info_json);
@@ -153,7 +155,7 @@ static void use_snapshot(pst_target *target, const pst_snapshot *snapshot, unsig
 
 void use_core(const char *path, unsigned uses, struct usage *usage)
 {
-    const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true};
+    const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true, .with_locals = true};
     pst_target *target;
     pst_snapshot *snapshot = NULL;
     double start = begin(usage, "open");
@@ -167,6 +169,7 @@ void use_core(const char *path, unsigned uses, struct usage *usage)
     usage->opened++;
     if (uses & (USE_STACK | USE_CODE | USE_CODE_LIST | USE_EXPORT)) {
         start = begin(usage, "stack");
+        syscall_read(target);
         error = pst_snapshot_take(target, &options, &snapshot);
         if (!error)
             print_stacks(target, snapshot);
@@ -339,7 +342,7 @@ static void find_headers(struct seed *seed)
 
 bool use_find_places(const char *path, struct seed *seed)
 {
-    const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true};
+    const pst_snapshot_options options = {.size = sizeof options, .with_hooks = true, .with_locals = true};
     pst_target *target;
     pst_snapshot *snapshot;
     struct finder finder = {.seed = seed};

@@ -11,6 +11,7 @@
 enum {
     FIRST_SLOTS = 512,        /* one page of pointers */
     READ_AHEAD_PAGES = 16,
+    READ_AHEAD_GAP = 2 * MEMORY_PAGE_SIZE,
     PAGE_SHIFT = 10,
     WINDOWS = 64,             /* a power of two */
     WORK_BYTES = 128,
@@ -214,11 +215,12 @@ static struct memory_page *take_missing_page(struct memory *memory, pst_addr pag
     return page->generation == memory->generation ? NULL : page;
 }
 
-/* Misses that follow each other upwards or downwards (a deep stack, a big table) read 2, 4 … 16 pages at
- * once. The first miss anywhere reads its page alone. */
+/* Misses that follow each other upwards or downwards (a deep stack, a big table, a list of what was made one after the
+ * other) read 2, 4 … 16 pages at once. The first miss anywhere reads its page alone. */
 static void plan_read_ahead(struct memory *memory, pst_addr miss, pst_addr *low, pst_addr *high)
 {
-    bool upwards = miss == memory->ahead_high, downwards = miss + MEMORY_PAGE_SIZE == memory->ahead_low;
+    bool upwards = miss - memory->ahead_high <= READ_AHEAD_GAP;
+    bool downwards = memory->ahead_low - (miss + MEMORY_PAGE_SIZE) <= READ_AHEAD_GAP;
     *low = miss;
     *high = miss + MEMORY_PAGE_SIZE;
     if (!(upwards || downwards) || memory->ahead_low == memory->ahead_high) {

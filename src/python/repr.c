@@ -1,5 +1,6 @@
 #include "python/repr.h"
 
+#include "python/dict.h"
 #include "python/member.h"
 #include "python/object.h"
 #include "python/string.h"
@@ -315,6 +316,17 @@ pst_error *repr_has_method_of(struct repr *repr, const struct type *type, const 
         return NULL;
     TRY(field_address(repr->python, method, F(PyFunctionObject_func_module), &found));
     return string_equals(repr->python, found, module, yes);
+}
+
+pst_error *repr_get_global(struct repr *repr, const struct instance *object, const char *name, pst_addr *value)
+{
+    pst_addr function, globals;
+    *value = 0;
+    TRY(type_find_attribute(repr->types, object->type, "__repr__", &function));
+    if (!function)
+        return NULL;
+    TRY(field_address(repr->python, function, F(PyFunctionObject_func_globals), &globals));
+    return dict_get(repr->python, globals, name, NULL, value);
 }
 
 pst_error *repr_is_true(struct repr *repr, pst_addr object, bool *yes)

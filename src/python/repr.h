@@ -119,6 +119,9 @@ MUST_USE pst_error *repr_get_attribute(struct repr *repr, const struct instance 
 /* Whether instances of a class have a function of that module as their method. */
 MUST_USE pst_error *repr_has_method_of(struct repr *repr, const struct type *type, const char *name, const char *module,
                                        bool *yes);
+/* A variable of the module that an object's __repr__, written in Python, is of; *value is 0: there is none. */
+MUST_USE pst_error *repr_get_global(struct repr *repr, const struct instance *object, const char *name,
+                                    pst_addr *value);
 /* Whether an attribute of an object is true, as Python sees it: None, a number, a string; anything else is. */
 MUST_USE pst_error *repr_is_true(struct repr *repr, pst_addr object, bool *yes);
 /* " at 0x…" */
@@ -168,6 +171,20 @@ MUST_USE pst_error *repr_add_element(struct repr *repr, pst_addr address, struct
 bool repr_is_namedtuple(const struct types *types, const struct type *type);
 /* Whether it is that of struct sequences. */
 bool repr_is_struct_sequence(struct types *types, const struct type *type);
+
+/* ---- repr_io.c ------------------------------------------------------------------------------------------- */
+
+/* What a file has as its name. */
+struct repr_stream_name {
+    pst_addr object;           /* 0: none, or: */
+    bool is_descriptor;        /* of a socket's file */
+    int descriptor;
+    bool is_unknown;           /* a property says it, or __getattr__() */
+};
+
+/* The attribute `name` of an object, which streams ask of what is inside of them; its type need not be filled in. */
+MUST_USE pst_error *repr_find_stream_name(struct repr *repr, const struct instance *object,
+                                          struct repr_stream_name *name);
 
 /* ---- repr_kinds.c ---------------------------------------------------------------------------------------- */
 

@@ -42,14 +42,6 @@ static pst_error *find_socket(struct repr *repr, const struct instance *object, 
     return c_base ? field_int(repr->python, socket.address, F(PySocketSockObject_sock_fd), descriptor) : NULL;
 }
 
-/* What an object has as its name. */
-struct name {
-    pst_addr object;           /* 0: none, or: */
-    bool is_descriptor;
-    int descriptor;
-    bool is_unknown;           /* a property says it, or __getattr__() */
-};
-
 /* What a class written in Python has under this name; *calls: it may be computed. Streams' own are passed over. */
 static pst_error *find_in_class(struct repr *repr, const struct instance *object, pst_addr *value, bool *calls)
 {
@@ -67,7 +59,7 @@ static pst_error *find_in_class(struct repr *repr, const struct instance *object
     return NULL;
 }
 
-static pst_error *find_own_name(struct repr *repr, const struct instance *object, struct name *name)
+static pst_error *find_own_name(struct repr *repr, const struct instance *object, struct repr_stream_name *name)
 {
     pst_addr of_class, getattr;
     TRY(find_socket(repr, object, &name->descriptor, &name->is_descriptor));
@@ -85,10 +77,10 @@ static pst_error *find_own_name(struct repr *repr, const struct instance *object
     return NULL;
 }
 
-static pst_error *find_name(struct repr *repr, const struct instance *object, struct name *name)
+pst_error *repr_find_stream_name(struct repr *repr, const struct instance *object, struct repr_stream_name *name)
 {
     struct instance inner = *object;
-    *name = (struct name){0};
+    *name = (struct repr_stream_name){0};
     for (int i = 0; i < MAX_STREAMS && inner.address; i++) {
         bool is_stream, calls;
         pst_addr of_class;
@@ -104,7 +96,7 @@ static pst_error *find_name(struct repr *repr, const struct instance *object, st
     return NULL;
 }
 
-static pst_error *add_name(struct repr *repr, const struct name *name)
+static pst_error *add_name(struct repr *repr, const struct repr_stream_name *name)
 {
     if (!name->is_descriptor && !name->object)
         return NULL;
@@ -163,7 +155,7 @@ static pst_error *begin(struct repr *repr, const struct instance *object, const 
 /* fileio_repr() */
 pst_error *repr_add_fileio(struct repr *repr, const struct instance *object)
 {
-    struct name name = {0};
+    struct repr_stream_name name = {0};
     const char *mode;
     bool closes;
     int descriptor;
@@ -195,8 +187,8 @@ pst_error *repr_add_fileio(struct repr *repr, const struct instance *object)
 /* buffered_repr() */
 pst_error *repr_add_buffered(struct repr *repr, const struct instance *object)
 {
-    struct name name;
-    TRY(find_name(repr, object, &name));
+    struct repr_stream_name name;
+    TRY(repr_find_stream_name(repr, object, &name));
     if (name.is_unknown)
         return repr_add_attributes(repr, object);
     text_add_char(repr->text, '<');
@@ -209,11 +201,11 @@ pst_error *repr_add_buffered(struct repr *repr, const struct instance *object)
 /* textiowrapper_repr() */
 pst_error *repr_add_textio(struct repr *repr, const struct instance *object)
 {
-    struct name name;
+    struct repr_stream_name name;
     uint64_t is_initialized;
     pst_addr mode = 0, encoding;
     TRY(field_unsigned(repr->python, object->address, F(textio_ok), &is_initialized));
-    TRY(find_name(repr, object, &name));
+    TRY(repr_find_stream_name(repr, object, &name));
     if (!is_initialized || name.is_unknown)
         return repr_add_attributes(repr, object);
     TRY(begin(repr, object, "_io.TextIOWrapper"));

@@ -48,13 +48,11 @@ pst_error *repr_add_rlock(struct repr *repr, const struct instance *object)
 static pst_error *find_thread(struct repr *repr, const struct instance *object, pst_addr ident, pst_addr *thread)
 {
     const struct python *python = repr->python;
-    pst_addr function, globals, active;
+    pst_addr active;
     struct dict_reader reader;
     uint64_t used, wanted, found;
     *thread = 0;
-    TRY(type_find_attribute(repr->types, object->type, "__repr__", &function));
-    TRY(field_address(python, function, F(PyFunctionObject_func_globals), &globals));
-    TRY(dict_get(python, globals, "_active", NULL, &active));
+    TRY(repr_get_global(repr, object, "_active", &active));
     if (!active)
         return NULL;
     TRY(object_get_int(python, ident, &wanted));

@@ -1,6 +1,7 @@
 #include "python/walk.h"
 
 #include "base/hash.h"
+#include "python/c_name.h"
 #include "python/code_object.h"
 #include "python/object.h"
 #include "python/string.h"

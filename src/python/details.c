@@ -38,6 +38,7 @@ pst_error *details_read_repr(struct details *details, pst_addr object, struct re
     struct repr repr;
     details->text.size = 0;
     repr_start(&repr, &details->types, &details->scratch, bounds, &details->text);
+    repr.descriptors = details->descriptors;
     pst_error *error = repr_add_object(&repr, object);
     arena_reset(&details->scratch);
     if (error)
@@ -52,6 +53,9 @@ pst_error *details_read_repr(struct details *details, pst_addr object, struct re
 void details_walk(struct walk *walk)
 {
     struct details details = {.walk = walk};
+    struct pst_target *target = walk->python->target;
+    if (target->kind == PST_TARGET_PROCESS && !walk->is_rehearsal)
+        error_list_add(&walk->snapshot->errors, descriptors_open(target, &details.descriptors));
     types_start(&details.types, walk->python, &details.type_names);
     for (size_t i = 0; i < walk->snapshot->thread_count; i++) {
         struct pst_thread *thread = &walk->snapshot->threads[i];
@@ -61,6 +65,7 @@ void details_walk(struct walk *walk)
     }
     if (walk->with_waits)
         details_add_waits(&details);
+    descriptors_close(details.descriptors);
     types_free(&details.types);
     arena_free(&details.type_names);
     arena_free(&details.scratch);

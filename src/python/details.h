@@ -7,6 +7,7 @@
 
 #include "python/repr.h"
 #include "python/walk.h"
+#include "target/descriptor.h"
 
 enum {
     DETAILS_MAX_SIZE = 1 << 28,  /* bytes of all that is kept; of a core, no more than it has itself, and: */
@@ -19,6 +20,7 @@ struct details {
     struct arena type_names;     /* of the types */
     struct arena scratch;        /* for what is only read; emptied by each reader that is done */
     struct text text;            /* for one text in the making */
+    struct descriptors *descriptors; /* of a live target; NULL: nothing is asked of the kernel */
     uint64_t size;               /* bytes that were kept so far: see details_spend() */
 };
 

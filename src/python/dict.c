@@ -1,5 +1,6 @@
 #include "python/dict.h"
 
+#include "python/c_name.h"
 #include "python/object.h"
 #include "python/string.h"
 

@@ -28,6 +28,7 @@ struct value_types {
     bool complete;        /* all symbols were looked for */
     pst_addr types[VALUE_TYPES];
     unsigned digit_size;  /* bytes of a digit of ints; 0: not known */
+    struct known_type_names *names; /* c_name.c: of those whose tp_name is not at hand; NULL: nobody asked yet */
 };
 
 struct python {

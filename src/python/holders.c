@@ -5,6 +5,7 @@
  * PyTryBlock).
  */
 #include "python/attribute.h"
+#include "python/c_name.h"
 #include "python/code_object.h"
 #include "python/object.h"
 #include "python/slot.h"
@@ -157,13 +158,10 @@ static pst_error *is_exit(struct waits *waits, pst_addr object, pst_addr *self, 
     *exits = false;
     TRY(type_of(&waits->details->types, object, &type));
     if (text_is(type->name, "builtin_function_or_method")) {
-        char text[16];
-        pst_addr definition, at;
+        pst_text text;
         TRY(field_address(python, object, F(PyCFunctionObject_m_self), self));
-        TRY(field_address(python, object, F(PyCFunctionObject_m_ml), &definition));
-        TRY(field_address(python, definition, F(PyMethodDef_ml_name), &at));
-        TRY(memory_read(python->memory, at, text, sizeof "__exit__"));
-        *exits = memcmp(text, "__exit__", sizeof "__exit__") == 0;
+        TRY(builtin_read_name(python, &waits->details->scratch, object, &text));
+        *exits = text_is(text, "__exit__");
         return NULL;
     }
     if (text_is(type->name, "method") || text_is(type->name, "instancemethod")) {

@@ -1,6 +1,7 @@
 #include "python/hooks.h"
 
 #include "image/symbolize.h"
+#include "python/c_name.h"
 #include "python/object.h"
 #include "python/string.h"
 

@@ -1,6 +1,7 @@
 #include "python/module.h"
 
 #include "python/attribute.h"
+#include "python/c_name.h"
 #include "python/object.h"
 #include "python/string.h"
 #include "python/walk.h"

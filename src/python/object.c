@@ -20,16 +20,17 @@ pst_error *type_get_flags(const struct python *python, pst_addr type, uint64_t *
     return field_unsigned(python, type, F(PyTypeObject_tp_flags), flags);
 }
 
-pst_error *type_get_name(const struct python *python, pst_addr type, char *name, size_t size)
+pst_error *object_is_static_type(const struct python *python, pst_addr object, bool *result)
 {
-    pst_addr address;
-    TRY(field_address(python, type, F(PyTypeObject_tp_name), &address));
-    size_t got;
-    pst_error *error = memory_read_some(python->memory, address, name, size - 1, &got);
-    if (error && (got == 0 || !memchr(name, '\0', got)))
-        return error;
-    pst_error_free(error);
-    name[got] = '\0';
+    pst_addr type, type_of_type;
+    uint64_t flags;
+    TRY(object_get_type(python, object, &type));
+    TRY(object_get_type(python, type, &type_of_type));
+    *result = type == type_of_type; /* nothing but a type has a type that is its own type */
+    if (!*result)
+        return NULL;
+    TRY(type_get_flags(python, object, &flags));
+    *result = !(flags & TPFLAGS_HEAPTYPE);
     return NULL;
 }
 

@@ -27,8 +27,9 @@ enum { OBJECT_HEAD_SIZE = 48 }; /* bytes; no PyObject is larger: trace-refs, fre
 bool object_head_lives(const struct python *python, const uint8_t *head);
 MUST_USE pst_error *object_lives(const struct python *python, pst_addr object, bool *lives);
 MUST_USE pst_error *type_get_flags(const struct python *python, pst_addr type, uint64_t *flags);
-/* tp_name as it stands in memory ("code", "collections.deque"), cut at `size` bytes and NUL-terminated. */
-MUST_USE pst_error *type_get_name(const struct python *python, pst_addr type, char *name, size_t size);
+/* Whether it is a type that is not on the heap: of C. Classes of the program's own may have any name, and stand in the
+ * place of a builtin. */
+MUST_USE pst_error *object_is_static_type(const struct python *python, pst_addr object, bool *result);
 
 /* That the object's type has one of these flags; else an error that names what it is instead of `wanted`. */
 MUST_USE pst_error *object_expect(const struct python *python, pst_addr object, uint64_t flags, const char *wanted);

@@ -1,5 +1,6 @@
 #include "python/old_class.h"
 
+#include "python/c_name.h"
 #include "python/dict.h"
 #include "python/object.h"
 
@@ -20,8 +21,10 @@ static pst_error *is_type(const struct python *python, pst_addr type, const char
     if (!python_is_2(python))
         return NULL;
     TRY(type_get_flags(python, type, &flags));
+    if (flags & (TPFLAGS_HEAPTYPE | TPFLAGS_TYPE_SUBCLASS))
+        return NULL;
     TRY(type_get_name(python, type, name, sizeof name));
-    *result = !(flags & TPFLAGS_HEAPTYPE) && strcmp(name, wanted) == 0;
+    *result = strcmp(name, wanted) == 0;
     return NULL;
 }
 

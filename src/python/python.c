@@ -1,6 +1,7 @@
 #include "python/python.h"
 
 #include "layout/settle.h"
+#include "python/c_name.h"
 #include "python/walk.h"
 
 #include <stdlib.h>
@@ -101,6 +102,7 @@ static pst_error *open_python(struct python *python)
 
 static void close_python(struct python *python)
 {
+    known_type_names_free(python->value_types->names);
     free(python->value_types);
     free(python);
 }

@@ -1,6 +1,7 @@
 #include "python/reach.h"
 
 #include "base/hash.h"
+#include "python/c_name.h"
 #include "python/object.h"
 #include "python/slot.h"
 

@@ -1,5 +1,6 @@
 #include "python/repr.h"
 
+#include "python/c_name.h"
 #include "python/dict.h"
 #include "python/member.h"
 #include "python/object.h"

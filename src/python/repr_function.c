@@ -2,6 +2,7 @@
  * Functions, methods, and what classes have them as. Objects/funcobject.c, methodobject.c, classobject.c,
  * descrobject.c.
  */
+#include "python/c_name.h"
 #include "python/object.h"
 #include "python/repr.h"
 #include "python/repr_name.h"
@@ -44,13 +45,11 @@ pst_error *repr_add_function(struct repr *repr, const struct instance *object)
 pst_error *repr_add_builtin(struct repr *repr, const struct instance *object)
 {
     const struct python *python = repr->python;
-    pst_addr definition, name_at, self;
+    pst_addr self;
     pst_text name;
     struct type *type;
     bool is_function = true;
-    TRY(field_address(python, object->address, F(PyCFunctionObject_m_ml), &definition));
-    TRY(field_address(python, definition, F(PyMethodDef_ml_name), &name_at));
-    TRY(string_read_c(python, repr->arena, name_at, &name));
+    TRY(builtin_read_name(python, repr->arena, object->address, &name));
     TRY(field_address(python, object->address, F(PyCFunctionObject_m_self), &self));
     if (self && python_is_2(python))
         is_function = false;

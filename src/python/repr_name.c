@@ -1,5 +1,6 @@
 #include "python/repr_name.h"
 
+#include "python/c_name.h"
 #include "python/dict.h"
 #include "python/member.h"
 #include "python/object.h"
@@ -78,12 +79,10 @@ pst_error *repr_is_module(struct repr *repr, const struct type *type, bool *is_m
 static pst_error *find_of_builtin(const struct search *search, pst_addr function, pst_text *name)
 {
     const struct python *python = search->repr->python;
-    pst_addr definition, text, self;
+    pst_addr self;
     struct type *type;
     bool is_module;
-    TRY(field_address(python, function, F(PyCFunctionObject_m_ml), &definition));
-    TRY(field_address(python, definition, F(PyMethodDef_ml_name), &text));
-    TRY(string_read_c(python, search->repr->arena, text, name));
+    TRY(builtin_read_name(python, search->repr->arena, function, name));
     TRY(field_address(python, function, F(PyCFunctionObject_m_self), &self));
     if (!self || search->attribute != NAME_QUALIFIED)
         return NULL;

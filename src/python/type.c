@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "python/c_name.h"
 #include "python/dict.h"
 #include "python/object.h"
 #include "python/old_class.h"
@@ -61,12 +62,8 @@ static pst_text last_part(pst_text dotted)
 pst_error *type_read_tp_name(struct types *types, pst_addr type, pst_text *name)
 {
     char buffer[TYPE_MAX_NAME];
-    pst_error *error = type_get_name(types->python, type, buffer, sizeof buffer);
-    const char *known = error ? value_type_get_name(types->python, type) : buffer;
-    if (!known)
-        return error;
-    pst_error_free(error);
-    return string_decode(types->arena, (pst_bytes){(const uint8_t *)known, strlen(known)}, name);
+    TRY(type_get_name(types->python, type, buffer, sizeof buffer));
+    return string_decode(types->arena, (pst_bytes){(const uint8_t *)buffer, strlen(buffer)}, name);
 }
 
 static pst_error *read_name(struct types *types, pst_addr object, pst_text *name)

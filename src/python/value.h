@@ -50,8 +50,6 @@ struct value {
 /* The kind of an object, by its type. */
 MUST_USE pst_error *value_type_get_kind(const struct python *python, pst_addr object, pst_addr type,
                                         enum value_kind *kind);
-/* The name of the builtin type at this address, where its tp_name can't be read; NULL: it is none that is known. */
-const char *value_type_get_name(const struct python *python, pst_addr type);
 /* Bytes of one digit, 2 or 4, of ints; `long_type` is PyLong_Type or PyBool_Type. */
 MUST_USE pst_error *value_type_get_digit_size(const struct python *python, pst_addr long_type, unsigned *size);
 

@@ -1,4 +1,5 @@
 /* Which builtin type an object has: exactly that type, none that was derived from it. */
+#include "python/c_name.h"
 #include "python/code_object.h"
 #include "python/dict.h"
 #include "python/object.h"
@@ -55,25 +56,6 @@ static const struct builtin_type *get_types(const struct python *python, size_t 
 
 /* ---- all at once: symbols, builtins --------------------------------------------------------------------- */
 
-/* Classes of the program's own may have any name, and may stand in the place of a builtin: they are on the heap. */
-static pst_error *is_static(const struct python *python, pst_addr type, bool *result)
-{
-    uint64_t flags;
-    TRY(type_get_flags(python, type, &flags));
-    *result = !(flags & TPFLAGS_HEAPTYPE);
-    return NULL;
-}
-
-/* Nothing but a type has a type that is its own type. */
-static pst_error *is_type(const struct python *python, pst_addr object, bool *result)
-{
-    pst_addr type, type_of_type;
-    TRY(object_get_type(python, object, &type));
-    TRY(object_get_type(python, type, &type_of_type));
-    *result = type == type_of_type;
-    return NULL;
-}
-
 /* None and Ellipsis are there themselves, not their types. */
 static pst_error *find_builtin(const struct python *python, pst_addr builtins, const struct builtin_type *builtin,
                                pst_addr *found)
@@ -86,9 +68,7 @@ static pst_error *find_builtin(const struct python *python, pst_addr builtins, c
         TRY(object_get_type(python, object, &object));
     if (!object)
         return NULL;
-    TRY(is_type(python, object, &fits));
-    if (fits)
-        TRY(is_static(python, object, &fits));
+    TRY(object_is_static_type(python, object, &fits));
     *found = fits ? object : 0;
     return NULL;
 }
@@ -148,10 +128,12 @@ static pst_error *find_by_name(const struct python *python, struct value_types *
     size_t count;
     const struct builtin_type *types = get_types(python, &count);
     char name[16] = "";
-    bool can_be;
+    uint64_t flags;
     *kind = VALUE_OTHER;
-    TRY(is_static(python, type, &can_be));
-    for (size_t i = 0; i < count && can_be; i++) {
+    TRY(type_get_flags(python, type, &flags));
+    if (flags & TPFLAGS_HEAPTYPE)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
         if (known->types[i])
             continue;
         if (types[i].kind != VALUE_CODE && !*name)
@@ -179,19 +161,6 @@ pst_error *value_type_get_kind(const struct python *python, pst_addr object, pst
         }
     }
     return find_by_name(python, known, object, type, kind);
-}
-
-const char *value_type_get_name(const struct python *python, pst_addr type)
-{
-    struct value_types *known = python->value_types;
-    size_t count;
-    const struct builtin_type *types = get_types(python, &count);
-    if (!known->complete)
-        find_types(python, known);
-    for (size_t i = 0; i < count; i++)
-        if (type && known->types[i] == type)
-            return types[i].name;
-    return NULL;
 }
 
 /* ---- digits of ints ------------------------------------------------------------------------------------- */

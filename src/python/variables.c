@@ -1,5 +1,6 @@
 #include "python/variables.h"
 
+#include "python/c_name.h"
 #include "python/details.h"
 #include "python/dict.h"
 #include "python/object.h"

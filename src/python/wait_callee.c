@@ -3,6 +3,7 @@
  * stack, with its arguments.
  */
 #include "python/attribute.h"
+#include "python/c_name.h"
 #include "python/call_site.h"
 #include "python/dict.h"
 #include "python/object.h"
@@ -21,25 +22,21 @@ struct callee {
 
 /* ---- the callee ------------------------------------------------------------------------------------------ */
 
-static pst_error *read_c_string(const struct python *python, pst_addr address, char name[MAX_NAME])
+static void set_name(struct callee *callee, pst_text name)
 {
-    size_t got;
-    pst_error *error = memory_read_some(python->memory, address, name, MAX_NAME - 1, &got);
-    name[got] = '\0';
-    bool has_end = strlen(name) < got;
-    pst_error_free(has_end ? error : NULL);
-    if (!has_end)
-        name[0] = '\0';
-    return has_end ? NULL : error;
+    if (name.size >= MAX_NAME)
+        return;
+    memcpy(callee->name, name.data, name.size);
+    callee->name[name.size] = '\0';
 }
 
-static pst_error *read_builtin(const struct python *python, pst_addr function, struct callee *callee)
+static pst_error *read_builtin(struct waits *waits, pst_addr function, struct callee *callee)
 {
-    pst_addr definition, name;
-    TRY(field_address(python, function, F(PyCFunctionObject_m_self), &callee->self));
-    TRY(field_address(python, function, F(PyCFunctionObject_m_ml), &definition));
-    TRY(field_address(python, definition, F(PyMethodDef_ml_name), &name));
-    return read_c_string(python, name, callee->name);
+    pst_text name;
+    TRY(field_address(waits->python, function, F(PyCFunctionObject_m_self), &callee->self));
+    TRY(builtin_read_name(waits->python, &waits->details->scratch, function, &name));
+    set_name(callee, name);
+    return NULL;
 }
 
 /* A method that was looked up in the type; the object stands beside it. */
@@ -50,10 +47,7 @@ static pst_error *read_descriptor(struct waits *waits, const struct call_site *s
     TRY(field_address(waits->python, site->callee, F(PyDescrObject_d_name), &object));
     TRY(string_read(waits->python, &waits->details->scratch, object, &name));
     callee->self = site->self;
-    if (name.size >= MAX_NAME)
-        return NULL;
-    memcpy(callee->name, name.data, name.size);
-    callee->name[name.size] = '\0';
+    set_name(callee, name);
     return NULL;
 }
 
@@ -64,7 +58,7 @@ static pst_error *read_callee(struct waits *waits, const struct call_site *site,
     if (site->callee) {
         TRY(type_of(&waits->details->types, site->callee, &type));
         if (text_is(type->name, "builtin_function_or_method") || text_is(type->name, "builtin_method"))
-            TRY(read_builtin(waits->python, site->callee, callee));
+            TRY(read_builtin(waits, site->callee, callee));
         else if (text_is(type->name, "method_descriptor"))
             TRY(read_descriptor(waits, site, callee));
     }
@@ -225,19 +219,26 @@ pst_error *waiting_be_at_exit(struct waits *waits, struct waiting *waiting, pst_
     return waiting_say(waits, waiting);
 }
 
+/* "recv" of "recv_into", "accept" of "_accept"; NULL: no method of sockets is called so. */
+static const char *find_socket_call(const char *name)
+{
+    static const char *const calls[] = {"recv", "send", "accept", "connect"};
+    name += name[0] == '_';
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (strncmp(name, calls[i], strlen(calls[i])) == 0)
+            return calls[i];
+    return NULL;
+}
+
 /* A socket with a timeout is not blocking: its methods poll() first. */
 static pst_error *wait_for_socket(struct waits *waits, struct waiting *waiting, const struct callee *callee)
 {
-    static const char *const calls[] = {"recv", "send", "accept", "connect"};
-    const char *name = callee->name + (callee->name[0] == '_');
     const struct python *python = waits->python;
     int64_t timeout;
     double seconds;
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        if (strncmp(name, calls[i], strlen(calls[i])) == 0)
-            waiting->socket_call = calls[i];
-    if (!waiting->socket_call || !has(python, F(PySocketSockObject_sock_fd)))
+    if (!has(python, F(PySocketSockObject_sock_fd)))
         return NULL;
+    waiting->socket_call = find_socket_call(callee->name);
     TRY(field_int(python, callee->self, F(PySocketSockObject_sock_fd), &waiting->socket_fd));
     TRY(field_signed(python, callee->self, F(PySocketSockObject_sock_timeout), &timeout));
     waiting_be(waiting, PST_WAIT_SOCKET, callee->self);
@@ -257,6 +258,7 @@ static pst_error *judge_callee(struct waits *waits, struct waiting *waiting, con
     static const char *const acquiring[] = {"acquire", "__enter__", "acquire_lock", "_acquire_restore", NULL};
     static const char *const polling[] = {"select", "poll", NULL};
     struct type *self, *socket;
+    bool is_get = strcmp(callee->name, "get") == 0, is_join = strcmp(callee->name, "join") == 0;
     if (strcmp(callee->name, "sleep") == 0) /* 2.7: its module is not known */
         return sleep_for(waits, waiting, site);
     if (!callee->name[0] || !callee->self)
@@ -265,15 +267,19 @@ static pst_error *judge_callee(struct waits *waits, struct waiting *waiting, con
         TRY(lock_read(&waits->details->types, callee->self, &waiting->lock));
         return waiting->lock.type ? wait_for_lock_of(waits, waiting, site) : NULL;
     }
+    if (strcmp(callee->name, "_shutdown") == 0)
+        return waiting_be_at_exit(waits, waiting, futex);
+    if (!is_get && !is_join && !is_one_of(callee->name, polling) && !find_socket_call(callee->name))
+        return NULL;
     TRY(type_of(&waits->details->types, callee->self, &self));
     if (is_one_of(callee->name, polling))
         return poll_for(waits, waiting, site, callee->name, self);
-    if (strcmp(callee->name, "get") == 0 && type_is(self, "_queue", "SimpleQueue"))
+    if (is_get && type_is(self, "_queue", "SimpleQueue"))
         return wait_for_simple_queue(waits, waiting, site, callee->self);
-    if (strcmp(callee->name, "join") == 0 && type_is(self, "_thread", "_ThreadHandle"))
+    if (is_join && type_is(self, "_thread", "_ThreadHandle"))
         return wait_for_handle(waits, waiting, site, callee->self);
-    if (strcmp(callee->name, "_shutdown") == 0)
-        return waiting_be_at_exit(waits, waiting, futex);
+    if (is_get || is_join)
+        return NULL;
     TRY(type_find_base(&waits->details->types, self, "_socket", "socket", &socket));
     return socket ? wait_for_socket(waits, waiting, callee) : NULL;
 }

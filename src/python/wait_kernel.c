@@ -76,12 +76,9 @@ static pst_wait_kind kind_of(enum descriptor_kind kind)
 /* What the kernel tells of it; *known is false: nothing, as of a core. */
 static bool describe(struct waits *waits, int fd, bool with_ends, struct descriptor *descriptor)
 {
-    struct pst_target *target = waits->python->target;
-    if (target->kind != PST_TARGET_PROCESS || waits->details->walk->is_rehearsal)
+    if (!waits->details->descriptors)
         return false;
-    pst_error *error = waits->descriptors ? NULL : descriptors_open(target, &waits->descriptors);
-    if (!error)
-        error = descriptor_describe(waits->descriptors, fd, with_ends, descriptor);
+    pst_error *error = descriptor_describe(waits->details->descriptors, fd, with_ends, descriptor);
     pst_error_free(error); /* a process may end, or not let us look */
     return !error;
 }
@@ -124,7 +121,7 @@ static pst_error *say_file_lock(struct waits *waits, struct waiting *waiting, co
         text_add_string(text, " (");
         descriptor_write(&descriptor, text);
         text_add_char(text, ')');
-        pst_error *error = descriptor_find_holders(waits->descriptors, &descriptor, kind, &holders);
+        pst_error *error = descriptor_find_holders(waits->details->descriptors, &descriptor, kind, &holders);
         if (!error && holders.count) {
             text_add_string(text, ", ");
             descriptor_write_holders(&holders, text);

@@ -14,7 +14,6 @@
 
 #include "python/details.h"
 #include "python/lock_object.h"
-#include "target/descriptor.h"
 
 #define NO_THREAD ((size_t)-1)
 
@@ -51,7 +50,6 @@ struct waits {
     struct waiting *items;    /* one for each thread of the snapshot */
     size_t count;
     struct lookup idents;     /* threads by their idents */
-    struct descriptors *descriptors; /* of a live target, once one is asked for */
     struct held_lock *held;   /* by “with”, once anybody asks */
     size_t held_count, held_capacity;
     bool has_held;

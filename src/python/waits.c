@@ -115,6 +115,11 @@ static pst_error *find_wake(struct waits *waits, struct waiting *waiting, const 
     return has_number && is_taken ? find_gil(waits, waiting, syscall->arguments[0]) : NULL;
 }
 
+static void add_error(struct waits *waits, struct waiting *waiting, pst_error *error)
+{
+    walk_add_error(waits->details->walk, &waiting->thread->errors, error_in(error, "what it waits for"));
+}
+
 static pst_error *find(struct waits *waits, struct waiting *waiting, const struct target_syscall *syscall)
 {
     if (!syscall || !syscall->known)
@@ -124,7 +129,7 @@ static pst_error *find(struct waits *waits, struct waiting *waiting, const struc
     enum syscall_id id = syscall_identify(waits->python->target->machine, syscall->number);
     if (is_futex(id))
         return find_at_futex(waits, waiting, syscall->arguments[0]);
-    TRY(waiting_find_in_frames(waits, waiting, 0));
+    add_error(waits, waiting, waiting_find_in_frames(waits, waiting, 0));
     return waiting_find_in_kernel(waits, waiting, syscall);
 }
 
@@ -137,7 +142,7 @@ static void find_one(struct waits *waits, struct waiting *waiting)
     details->text.size = 0;
     pst_error *error = find(waits, waiting, source ? &source->syscall : NULL);
     arena_reset(&details->scratch);
-    walk_add_error(details->walk, &waiting->thread->errors, error_in(error, "what it waits for"));
+    add_error(waits, waiting, error);
 }
 
 /* ---- who holds it ---------------------------------------------------------------------------------------- */
@@ -288,8 +293,6 @@ static bool begin(struct waits *waits)
 
 static void end(struct waits *waits)
 {
-    if (waits->descriptors)
-        descriptors_close(waits->descriptors);
     lookup_free(&waits->idents);
     free(waits->items);
     free(waits->held);
@@ -297,7 +300,6 @@ static void end(struct waits *waits)
 
 static void find_all(struct waits *waits)
 {
-    struct walk *walk = waits->details->walk;
     for (size_t i = 0; i < waits->count; i++)
         find_one(waits, &waits->items[i]);
     for (size_t i = 0; i < waits->count; i++) {
@@ -307,7 +309,7 @@ static void find_all(struct waits *waits)
         pst_error *error = find_owner(waits, waiting);
         if (!error)
             error = write_detail(waits, waiting);
-        walk_add_error(walk, &waiting->thread->errors, error_in(error, "what it waits for"));
+        add_error(waits, waiting, error);
     }
     waits_find_deadlocks(waits);
 }

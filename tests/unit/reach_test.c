@@ -1,5 +1,6 @@
 /* What variables lead to: the words before an object that lead to its attributes, by version; and that it comes to an
  * end wherever memory does. */
+#include "python/c_name.h"
 #include "python/reach.h"
 #include "python/object.h"
 
@@ -26,6 +27,7 @@ enum {
 struct world {
     struct fake fake;
     struct python python;
+    struct value_types types;
     struct reach reach;
 };
 
@@ -57,6 +59,7 @@ static void begin(struct world *world, int minor, enum flavour flavour, pst_addr
     world->python.version =
         (struct version){.major = 3, .minor = minor, .free_threaded = flavour == FLAVOUR_FREE_THREADED};
     world->python.location.type_type = TYPES;
+    world->python.value_types = &world->types;
     const pst_addr class = TYPES + REGION_SIZE / 2;
     put(world, TYPES, F(PyObject_ob_type), TYPES);
     put(world, class, F(PyObject_ob_type), TYPES);
@@ -97,6 +100,7 @@ static bool was_touched(const struct world *world, pst_addr page)
 static void end(struct world *world)
 {
     reach_free(&world->reach);
+    known_type_names_free(world->types.names);
     pst_target_close(world->python.target);
     fake_free(&world->fake);
 }

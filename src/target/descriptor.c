@@ -148,7 +148,7 @@ static pst_error *describe_file(struct descriptors *descriptors, const char *lin
         info->has_mount ? mounts_find(process->memory_directory, &descriptors->mounts, info->mount) : NULL;
     if (!mount)
         return NULL; /* of nobody's namespace, as a memfd is */
-    if (!mount->is_remote)
+    if (mount->is_local)
         descriptor->kind = kind_of_file(process->memory_directory, path, descriptor->name, &descriptor->inode);
     descriptor->has_lock_identity = descriptor->inode != 0;
     descriptor->major = mount->major;

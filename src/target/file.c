@@ -9,13 +9,24 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static int find(int root, const char *path, uint64_t resolve)
+{
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve};
+    return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+}
+
 int file_find(int root, const char *path)
 {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    long found = syscall(SYS_openat2, root, path, &how, sizeof how);
+    int found = find(root, path, 0);
     if (found < 0 && (errno == ENOSYS || errno == EPERM))
-        return file_find_by_walking(root, path);
-    return (int)found;
+        return file_find_by_walking(root, path, NULL);
+    return found;
+}
+
+int file_find_cached(int root, const char *path)
+{
+    return find(root, path, RESOLVE_CACHED);
 }
 
 static bool holds_files(int found)

@@ -2,7 +2,8 @@
 #ifndef PYSTANDER_TARGET_FILE_H
 #define PYSTANDER_TARGET_FILE_H
 
-#include <stdbool.h>
+#include "target/mounts.h"
+
 #include <sys/stat.h>
 
 /*
@@ -14,8 +15,14 @@ int file_find(int root, const char *path);
 enum { FILE_MAX_LINKS = 40 /* followed in one path, as the kernel does */ };
 
 /* What file_find() comes down to before Linux 5.6, or in a sandbox that forbids openat2(). Whoever can change
- * the root's folders meanwhile could lead it astray; openat2() has no such gap. */
-int file_find_by_walking(int root, const char *path);
+ * the root's folders meanwhile could lead it astray; openat2() has no such gap. With a `view`, nothing is entered
+ * that is on a mount that is not local. */
+int file_find_by_walking(int root, const char *path, const struct mount_view *view);
+
+/* file_find() from what the kernel has in memory, Linux 5.12+: no file system is asked for anything. EAGAIN: it does
+ * not have all of it. Even so a server may be asked whether its folder is still the same (NFS, at a path that ends in
+ * ".." or in a mount point). */
+int file_find_cached(int root, const char *path);
 
 /* Looks at what file_find() (or an open with O_PATH) found and opens it for reading if it is a regular file of
  * a file system that holds files (not of /proc, /sys …, where reading may have effects). Closes `found` either

@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct walk {
     int root;
+    const struct mount_view *view; /* NULL: whatever is there is asked */
     char resolved[PATH_MAX]; /* what was walked: no links, no "..", "a/b" */
     char rest[PATH_MAX];     /* what is still to be walked */
     int links;
@@ -54,6 +57,23 @@ static int follow_link(struct walk *walk, int link)
     return 0;
 }
 
+/* Where openat2() can be had, nothing that is changed meanwhile leads astray. */
+static int open_step(int root, const char *path)
+{
+    struct open_how how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS};
+    long found = syscall(SYS_openat2, root, path, &how, sizeof how);
+    if (found < 0 && (errno == ENOSYS || errno == EPERM))
+        return openat(root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    return (int)found;
+}
+
+static bool may_enter(const struct walk *walk, const char *path)
+{
+    const struct mount *mount = walk->view ? mounts_find_by_path(walk->view, path) : NULL;
+    return !walk->view || (mount && mount->is_local);
+}
+
 /* One step down; *fd is what was stepped on, unless it was a link. */
 static int enter(struct walk *walk, const char *component, int *fd)
 {
@@ -61,7 +81,9 @@ static int enter(struct walk *walk, const char *component, int *fd)
     int size = snprintf(path, sizeof path, "%s%s%s", walk->resolved, walk->resolved[0] ? "/" : "", component);
     if (size < 0 || (size_t)size >= sizeof path)
         return ENAMETOOLONG;
-    int found = openat(walk->root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (!may_enter(walk, path))
+        return EREMOTE;
+    int found = open_step(walk->root, path);
     if (found < 0)
         return errno;
     struct stat status;
@@ -97,9 +119,9 @@ static int walk_path(struct walk *walk, int *fd)
     return errnum ? errnum : *fd < 0 ? EISDIR : 0; /* it ends in "..", or is the root */
 }
 
-int file_find_by_walking(int root, const char *path)
+int file_find_by_walking(int root, const char *path, const struct mount_view *view)
 {
-    struct walk walk = {.root = root};
+    struct walk walk = {.root = root, .view = view};
     int fd = -1, errnum;
     int size = snprintf(walk.rest, sizeof walk.rest, "%s", path);
     if (size < 0 || (size_t)size >= sizeof walk.rest)

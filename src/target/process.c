@@ -490,6 +490,7 @@ void process_close(struct pst_target *target)
     close_fd(process->root_directory);
     close_fd(process->memory_file);
     close_fd(process->pagemap);
+    mounts_free(&process->mounts);
     free(process->root);
     free(process->folder);
     free(process->tracees);

@@ -3,6 +3,7 @@
 #define PYSTANDER_TARGET_PROCESS_H
 
 #include "base/text.h"
+#include "target/mounts.h"
 #include "target/proc.h"
 #include "target/target.h"
 
@@ -56,6 +57,8 @@ struct process {
                            * thread has exited and others run */
     int task_directory;   /* /proc/PID/task; -1: not opened yet */
     int root_directory;   /* O_PATH of /proc/PID/root; -1: not opened yet */
+    uint64_t root_mount;  /* on which it is, once it was opened; 0: not known */
+    struct mounts mounts; /* what it sees, for files that are named by a path */
     char *root;           /* how this process names that root: "/", or a folder that it was chroot'ed into */
     char *folder;         /* the one that it works in; NULL: to be asked when it is needed */
     pid_t reader;         /* the thread whose number process_vm_readv() is given */
@@ -127,6 +130,8 @@ pst_error *process_write_notes(struct pst_target *target, struct text *notes);
 
 /* ---- process_file.c ---------------------------------------------------------------------------------- */
 
+/* Opens process->root_directory, if that was not done yet, unless whoever serves it might not answer. */
+void process_open_root(struct process *process);
 pst_error *process_open_file(struct pst_target *target, const char *path, const struct segment *segment,
                              int *fd);
 

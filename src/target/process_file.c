@@ -1,4 +1,5 @@
 /* Files as a live process sees them. */
+#include "target/descriptor.h"
 #include "target/file.h"
 #include "target/maps.h"
 #include "target/process.h"
@@ -14,9 +15,42 @@
 
 enum {
     MAX_STATUS_SIZE = 1 << 20,
+    MOUNTS_MAX_AGE_NS = 1000 * 1000 * 1000,
     CAPABILITY_DAC_OVERRIDE = 1, /* linux/capability.h */
     CAPABILITY_DAC_READ_SEARCH = 2,
 };
+
+/* ---- the root ---------------------------------------------------------------------------------------- */
+
+/* Nothing changes any more of one that has crashed, and it may be closed to us by now. */
+static struct mounts *get_mounts(struct process *process)
+{
+    struct mounts *mounts = &process->mounts;
+    if (process->target->kind == PST_TARGET_PROCESS && mounts->is_read &&
+        process_now_ns() - mounts->read_ns > MOUNTS_MAX_AGE_NS)
+        mounts_free(mounts);
+    return mounts;
+}
+
+static bool find_mount_of(int fd, uint64_t *mount)
+{
+    char path[64];
+    struct fd_info info = { 0 };
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    *mount = fd_info_read(AT_FDCWD, path, &info) == 0 && info.has_mount ? info.mount : 0;
+    return *mount;
+}
+
+void process_open_root(struct process *process)
+{
+    if (process->root_directory >= 0 || mounts_have_foreign_root(process->memory_directory, get_mounts(process)))
+        return;
+    process->root_directory = openat(process->memory_directory, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (process->root_directory >= 0)
+        find_mount_of(process->root_directory, &process->root_mount);
+}
+
+/* ---- what is mapped ---------------------------------------------------------------------------------- */
 
 /*
  * Whether `status` is of the file that is mapped. Where a file system has no device of its own (btrfs, overlayfs:
@@ -51,25 +85,52 @@ static int open_mapping(const struct process *process, const struct segment *seg
     return found < 0 ? -1 : file_read_found(found, &status);
 }
 
-static int open_in_root(struct process *process, const char *path)
-{
-    if (process->root_directory < 0)
-        process->root_directory = openat(process->memory_directory, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return process->root_directory < 0 ? -1 : file_find(process->root_directory, path);
-}
-
+/* Wherever it is: the process itself lives on it, and who asks for it can't do without. */
 static int open_segment(struct process *process, const char *path, const struct segment *segment)
 {
     if (!segment->inode) /* anonymous, or the kernel's own */
         return -1;
     int fd = open_mapping(process, segment);
-    if (fd < 0 && path[0] == '/')
-        fd = read_mapped(open_in_root(process, path), segment);
+    if (fd < 0 && path[0] == '/') {
+        process_open_root(process);
+        fd = process->root_directory < 0 ? -1 : read_mapped(file_find(process->root_directory, path), segment);
+    }
     if (fd < 0) /* the executable has a link of its own, which needs no capability */
         fd = read_mapped(openat(process->memory_directory, "exe", O_PATH | O_CLOEXEC), segment);
     if (fd < 0 && segment->path && segment->path[0] == '/') /* mapped before a chroot */
         fd = read_mapped(openat(AT_FDCWD, segment->path, O_PATH | O_CLOEXEC), segment);
     return fd;
+}
+
+/* ---- what is named ----------------------------------------------------------------------------------- */
+
+/*
+ * What needs a file system that another machine or a process serves is not looked for: a program can lie on one that
+ * has gone away, and we would wait with it. What the kernel has in memory costs no question, wherever it is, and shows
+ * its mount; else the way there is looked up among the mounts first, step by step. A mount that is put in the way
+ * between these two is not seen.
+ */
+static int find_in_root(struct process *process, const char *path)
+{
+    uint64_t id;
+    process_open_root(process);
+    if (process->root_directory < 0)
+        return -1;
+    const struct mount_view view = { process->memory_directory, get_mounts(process), process->root_mount };
+    int found = file_find_cached(process->root_directory, path);
+    if (found < 0 && errno != EAGAIN && errno != EINVAL && errno != ENOSYS && errno != EPERM)
+        return -1;
+    if (found >= 0 && find_mount_of(found, &id)) {
+        const struct mount *mount = mounts_find(view.directory, view.mounts, id);
+        if (mount && mount->is_local)
+            return found;
+        close(found);
+        errno = EREMOTE;
+        return -1;
+    }
+    if (found >= 0) /* an older kernel does not tell whom it protects from others */
+        close(found);
+    return file_find_by_walking(process->root_directory, path, &view);
 }
 
 /* A relative path is one below the folder that the process works in now. */
@@ -80,7 +141,7 @@ static int open_relative(struct process *process, const char *path)
         return -1;
     int found = -1;
     if (folder[0] == '/' && asprintf(&joined, "%s/%s", maps_strip_root(folder, process->root), path) >= 0) {
-        found = open_in_root(process, joined);
+        found = find_in_root(process, joined);
         free(joined);
     }
     free(folder);
@@ -152,7 +213,7 @@ pst_error *process_open_file(struct pst_target *target, const char *path, const 
     if (segment) {
         *fd = open_segment(process, path, segment);
     } else {
-        int found = path[0] == '/' ? open_in_root(process, path) : open_relative(process, path);
+        int found = path[0] == '/' ? find_in_root(process, path) : open_relative(process, path);
         *fd = found < 0 ? -1 : file_read_found(found, &status);
         if (*fd >= 0 && !target_may_read(process, &status)) {
             close(*fd);

@@ -233,13 +233,18 @@ static void test_mounts(void **state)
     assert_int_equal(mount.id, 36);
     assert_int_equal(mount.major, 98);
     assert_int_equal(mount.minor, 0);
-    assert_false(mount.is_remote);
+    assert_true(mount.is_local);
+    assert_int_equal(mount.parent, 35);
+    assert_int_equal(mount.point_size, strlen("/mnt\\0402"));
+    assert_memory_equal(mount.point, "/mnt\\0402", mount.point_size);
     assert_true(mount_parse("37 35 0:50 / /mnt rw - nfs4 server:/ rw", &mount));
-    assert_true(mount.is_remote);
+    assert_false(mount.is_local);
     assert_true(mount_parse("38 35 0:51 / /home/- rw shared:4 - fuse.sshfs user@host:/ rw", &mount));
-    assert_true(mount.is_remote);
+    assert_false(mount.is_local);
     assert_true(mount_parse("39 35 0:52 / /x rw -  ", &mount));
-    assert_false(mount.is_remote);
+    assert_false(mount.is_local);
+    assert_true(mount_parse("39 35 0:52 / /x rw - extremely-new none rw", &mount)); /* nobody knows */
+    assert_false(mount.is_local);
     assert_false(mount_parse("", &mount));
     assert_false(mount_parse("36 35 98 / /mnt rw - ext3 /dev/root rw", &mount));
     assert_false(mount_parse("36 35 98:0 / /mnt rw", &mount));

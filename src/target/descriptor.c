@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 pst_error *descriptors_open(struct pst_target *target, struct descriptors **result)
 {
@@ -38,14 +39,30 @@ void descriptor_free(struct descriptor *descriptor)
     *descriptor = (struct descriptor){ 0 };
 }
 
+/* The process may have put something else in the place of what it had: a file, say, whose server does not answer. So
+ * what needs a question is asked of what we hold ourselves (O_PATH), once the kernel says of it what it is. Of NFS,
+ * even that may ask whether it is still the same. */
+static int hold(int directory, int fd)
+{
+    char path[PROCESS_NAME_SIZE];
+    snprintf(path, sizeof path, "fd/%d", fd);
+    return openat(directory, path, O_PATH | O_CLOEXEC);
+}
+
 /* ---- sockets ------------------------------------------------------------------------------------------------ */
 
 /* The kernel's name for a socket's protocol is the value of an attribute: "TCPv6". */
-static bool read_protocol(int directory, int fd, char *name, size_t size)
+static bool read_protocol(int directory, const struct descriptor *descriptor, char *name, size_t size)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d/fd/%d", directory, fd);
-    ssize_t got = getxattr(path, "system.sockprotoname", name, size - 1);
+    char path[64], meant[64], link[64] = "";
+    ssize_t got = 0;
+    int held = hold(directory, descriptor->fd);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", held);
+    snprintf(meant, sizeof meant, "socket:[%llu]", (unsigned long long)descriptor->inode);
+    if (held >= 0 && readlink(path, link, sizeof link - 1) > 0 && strcmp(link, meant) == 0)
+        got = getxattr(path, "system.sockprotoname", name, size - 1);
+    if (held >= 0)
+        close(held);
     name[got > 0 ? got : 0] = '\0';
     return name[0] != '\0';
 }
@@ -82,7 +99,7 @@ static void describe_socket(struct descriptors *descriptors, struct descriptor *
 {
     char name[64];
     bool named =
-        read_protocol(descriptors->target->process->memory_directory, descriptor->fd, name, sizeof name);
+        read_protocol(descriptors->target->process->memory_directory, descriptor, name, sizeof name);
     descriptor->kind = DESCRIPTOR_SOCKET;
     for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
         if (named && strncmp(name, protocols[i].prefix, strlen(protocols[i].prefix)) != 0)
@@ -108,11 +125,25 @@ static bool is_terminal(unsigned major, const char *path)
            strncmp(path, "/dev/tty", 8) == 0;
 }
 
-/* Without a question to its server, as far as the file system lets us choose. */
-static enum descriptor_kind kind_of_file(int directory, const char *path, const char *name, uint64_t *inode)
+/* false: it is on another mount by now. */
+static bool stat_on_mount(int directory, int fd, uint64_t mount, struct statx *status)
+{
+    char path[64];
+    struct fd_info info = { 0 };
+    int held = hold(directory, fd);
+    if (held < 0)
+        return false;
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", held);
+    bool known = fd_info_read(AT_FDCWD, path, &info) == 0 && info.has_mount && info.mount == mount &&
+                 statx(held, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, status) == 0;
+    close(held);
+    return known;
+}
+
+static enum descriptor_kind kind_of_file(int directory, int fd, uint64_t mount, const char *name, uint64_t *inode)
 {
     struct statx status;
-    if (statx(directory, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_INO, &status) != 0)
+    if (!stat_on_mount(directory, fd, mount, &status))
         return DESCRIPTOR_FILE;
     if (!*inode)
         *inode = status.stx_ino;
@@ -134,8 +165,6 @@ static pst_error *describe_file(struct descriptors *descriptors, const char *lin
                                 struct descriptor *descriptor)
 {
     const struct process *process = descriptors->target->process;
-    char path[PROCESS_NAME_SIZE];
-    snprintf(path, sizeof path, "fd/%d", descriptor->fd);
     descriptor->kind = DESCRIPTOR_FILE;
     descriptor->name = strdup(link);
     if (!descriptor->name)
@@ -149,7 +178,8 @@ static pst_error *describe_file(struct descriptors *descriptors, const char *lin
     if (!mount)
         return NULL; /* of nobody's namespace, as a memfd is */
     if (mount->is_local)
-        descriptor->kind = kind_of_file(process->memory_directory, path, descriptor->name, &descriptor->inode);
+        descriptor->kind = kind_of_file(process->memory_directory, descriptor->fd, mount->id, descriptor->name,
+                                        &descriptor->inode);
     descriptor->has_lock_identity = descriptor->inode != 0;
     descriptor->major = mount->major;
     descriptor->minor = mount->minor;

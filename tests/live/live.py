@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -111,6 +112,15 @@ def need_unshare(*options):
         raise Skip(f"unshare {' '.join(options)}: {done.stderr.decode().strip()}")
 
 
+def need_fuse():
+    need_root()
+    need_unshare("--mount")
+    with contextlib.suppress(OSError):
+        os.close(os.open("/dev/fuse", os.O_RDWR))
+        return
+    raise Skip("no /dev/fuse")
+
+
 # ---- interpreters --------------------------------------------------------------------------------------
 
 @functools.lru_cache(None)
@@ -184,6 +194,44 @@ def asked():
         return []
 
 """
+
+
+# Before the code of a target in a mount namespace of its own, with which the mount is gone: mounts a file system at the
+# first argument, and answers its first message (FUSE_INIT) alone.
+UNANSWERED = """
+import struct
+fuse = os.open("/dev/fuse", os.O_RDWR)
+libc = ctypes.CDLL(None, use_errno=True)
+options = "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other" % fuse
+if libc.mount(b"pystander", sys.argv[1].encode(), b"fuse", 0, options.encode()):
+    raise OSError(ctypes.get_errno(), "mount")
+
+def serve():
+    while True:
+        request = os.read(fuse, 1 << 20)
+        _, operation, unique = struct.unpack_from("<IIQ", request)
+        if operation == 26:
+            answer = struct.pack("<IIIIHHIIHHI28x", 7, 31, 65536, 0, 0, 0, 4096, 1, 0, 0, 0)
+            os.write(fuse, struct.pack("<IiQ", 16 + len(answer), 0, unique) + answer)
+            served.set()
+
+served = threading.Event()
+spawn(serve)
+served.wait()
+mount = sys.argv.pop(1)
+"""
+
+
+@contextlib.contextmanager
+def rescue(target, seconds=20):
+    """Of whoever waits for such a file system, which nothing else ends: without its server it fails at once."""
+    timer = threading.Timer(seconds, target.process.kill)
+    timer.start()
+    try:
+        yield
+        check(timer.is_alive(), "it waited for a file system that does not answer")
+    finally:
+        timer.cancel()
 
 
 class Target:

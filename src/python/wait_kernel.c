@@ -8,12 +8,15 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     MAX_POLLED = 16,        /* descriptors of one poll() that are named */
     POLLFD_SIZE = 8,        /* struct pollfd: int fd, short events, short revents */
     MAX_SELECTED = 1024,    /* bits of an fd_set that are looked at */
     LOCK_WAIT_OFD = 38,     /* F_OFD_SETLKW */
+    TIMESPEC_SIZE = 16,     /* struct timespec: seconds and nanoseconds, 8 bytes each */
+    MAX_PATH_SIZE = 4096,   /* PATH_MAX, with its NUL */
 };
 
 /* ---- what the arguments point to ------------------------------------------------------------------------- */
@@ -23,9 +26,15 @@ enum { POINTERS = 3, POINTED_SIZE = MAX_SELECTED / 8 };
 /* Which of the arguments are pointers to what is read; the last is followed by 0. */
 static const uint8_t *pointers_of(enum syscall_id id)
 {
-    static const uint8_t none[] = {0}, first[] = {1, 0}, sets[] = {2, 3, 4, 0};
+    static const uint8_t none[] = {0}, first[] = {1, 0}, second[] = {2, 0}, third[] = {3, 0}, sets[] = {2, 3, 4, 0};
     switch (id) {
+    case SYSCALL_openat:
+    case SYSCALL_openat2: return second;
+    case SYSCALL_clock_nanosleep:
+    case SYSCALL_rt_sigtimedwait: return third;
     case SYSCALL_futex: /* 3.13+: a part of struct wait_entry */
+    case SYSCALL_open:
+    case SYSCALL_nanosleep:
     case SYSCALL_poll:
     case SYSCALL_ppoll: return first;
     case SYSCALL_select:
@@ -212,50 +221,106 @@ static pst_error *say_epoll(struct waits *waits, struct waiting *waiting, uint64
 
 /* ---- children -------------------------------------------------------------------------------------------- */
 
-static pst_error *say_child(struct waits *waits, struct waiting *waiting, int64_t pid)
+/* waitid()'s idtype (include/uapi/linux/wait.h). */
+enum { CHILD_ANY, CHILD_PROCESS, CHILD_OF_GROUP, CHILD_DESCRIPTOR };
+
+/* wait4() tells them apart by the number. */
+static int take_child(enum syscall_id id, const uint64_t *arguments, int64_t *number)
+{
+    if (id == SYSCALL_waitid) {
+        *number = (int32_t)arguments[1];
+        return (int)arguments[0];
+    }
+    int32_t pid = (int32_t)arguments[0];
+    *number = pid < 0 ? -(int64_t)pid : pid;
+    return pid == -1 ? CHILD_ANY : pid > 0 ? CHILD_PROCESS : CHILD_OF_GROUP;
+}
+
+static void add_child(struct waits *waits, pid_t pid)
 {
     struct text *text = &waits->details->text;
     struct pst_target *target = waits->python->target;
     char name[17];
-    waiting->wait.kind = PST_WAIT_CHILD;
-    if (pid <= 0) {
-        text_add_string(text, "any child process");
-        return waiting_say(waits, waiting);
-    }
-    text_printf(text, "child process %lld", (long long)pid);
+    text_printf(text, "child process %d", pid);
     bool can_name = target->kind == PST_TARGET_PROCESS && !waits->details->walk->is_rehearsal;
-    if (can_name && process_read_name(target, (pid_t)pid, name))
+    if (can_name && process_read_name(target, pid, name))
         text_printf(text, " (%s)", name);
-    return waiting_say(waits, waiting);
 }
 
-/* waitid(): P_PID is 1 (include/uapi/linux/wait.h). */
-static int64_t waited_child(enum syscall_id id, const uint64_t *arguments)
+static pst_error *say_child(struct waits *waits, struct waiting *waiting, enum syscall_id id,
+                            const uint64_t *arguments)
 {
-    enum { OF_PROCESS = 1 };
-    if (id == SYSCALL_wait4)
-        return (int32_t)arguments[0];
-    return arguments[0] == OF_PROCESS ? (int32_t)arguments[1] : 0;
+    struct text *text = &waits->details->text;
+    int64_t number;
+    waiting->wait.kind = PST_WAIT_CHILD;
+    switch (take_child(id, arguments, &number)) {
+    case CHILD_PROCESS: add_child(waits, (pid_t)number); break;
+    case CHILD_OF_GROUP:
+        if (number)
+            text_printf(text, "any child of process group %lld", (long long)number);
+        else
+            text_add_string(text, "any child of its own process group");
+        break;
+    case CHILD_DESCRIPTOR:
+        text_add_string(text, "child process of descriptor ");
+        add_descriptor(waits, (int)number, PST_WAIT_CHILD);
+        break;
+    default: text_add_string(text, "any child process");
+    }
+    return waiting_say(waits, waiting);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------------------- */
 
-static pst_error *say_sleep(struct waits *waits, struct waiting *waiting)
+/* Of a struct timespec as the timeout, if it makes sense: of more than a second, to the millisecond. */
+static void take_timeout(struct waits *waits, struct waiting *waiting, pst_addr address)
 {
+    enum { NS_OF_SECOND = 1000000000, NS_OF_MS = 1000000 };
+    uint8_t bytes[TIMESPEC_SIZE];
+    pst_error *error = memory_read(waits->python->memory, address, bytes, sizeof bytes);
+    int64_t seconds = error ? -1 : bytes_signed(bytes, 8), rest = error ? -1 : bytes_signed(bytes + 8, 8);
+    pst_error_free(error);
+    if (seconds < 0 || rest < 0 || rest >= NS_OF_SECOND)
+        return;
+    if (seconds)
+        rest -= rest % NS_OF_MS;
+    waiting->wait.has_timeout = true;
+    waiting->wait.timeout = (double)seconds + (double)rest / NS_OF_SECOND;
+}
+
+/* `duration`: of a struct timespec; 0: it is told otherwise. */
+static pst_error *say_sleep(struct waits *waits, struct waiting *waiting, pst_addr duration)
+{
+    struct text *text = &waits->details->text;
     bool is_told = waiting->is_waiting && waiting->wait.kind == PST_WAIT_SLEEP;
     waiting->wait.kind = PST_WAIT_SLEEP;
     if (is_told)
         return NULL;
-    text_add_string(&waits->details->text, "some time to pass");
+    if (duration)
+        take_timeout(waits, waiting, duration);
+    if (waiting->wait.has_timeout) {
+        number_add(waiting->wait.timeout, text);
+        text_add_string(text, " s to pass");
+    } else {
+        text_add_string(text, "some time to pass");
+    }
     return waiting_say(waits, waiting);
 }
 
-static pst_error *say_fcntl(struct waits *waits, struct waiting *waiting, const uint64_t *arguments)
+/* clock_nanosleep(): until when, says little. */
+static pst_addr duration_of(const uint64_t *arguments)
 {
-    bool is_ofd = arguments[1] == LOCK_WAIT_OFD;
-    if (arguments[1] == F_SETLKW || is_ofd)
-        return say_file_lock(waits, waiting, "lockf", arguments[0], is_ofd ? LOCK_OFD : LOCK_POSIX);
-    return say_descriptor(waits, waiting, "fcntl", arguments[0], PST_WAIT_FILE);
+    enum { UNTIL = 1 }; /* TIMER_ABSTIME */
+    return arguments[1] & UNTIL ? 0 : arguments[2];
+}
+
+static pst_error *say_signal(struct waits *waits, struct waiting *waiting, pst_addr timeout)
+{
+    waiting->wait.kind = PST_WAIT_UNKNOWN;
+    if (timeout)
+        take_timeout(waits, waiting, timeout);
+    text_add_string(&waits->details->text, "a signal");
+    return waiting_say(waits, waiting);
 }
 
 static pst_error *say_other(struct waits *waits, struct waiting *waiting, int number)
@@ -269,11 +334,37 @@ static pst_error *say_other(struct waits *waits, struct waiting *waiting, int nu
     return waiting_say(waits, waiting);
 }
 
+/* A FIFO opens when somebody opens its other end; a file, when its server answers. */
+static pst_error *say_open(struct waits *waits, struct waiting *waiting, const struct target_syscall *syscall,
+                           pst_addr path)
+{
+    struct text *text = &waits->details->text;
+    char bytes[MAX_PATH_SIZE];
+    size_t got;
+    pst_error_free(memory_read_some(waits->python->memory, path, bytes, sizeof bytes, &got));
+    size_t size = strnlen(bytes, got);
+    if (size == got)
+        return say_other(waits, waiting, syscall->number);
+    waiting->wait.kind = PST_WAIT_FILE;
+    text_add_string(text, "opening '");
+    text_add(text, bytes, size);
+    text_add_char(text, '\'');
+    return waiting_say(waits, waiting);
+}
+
+static pst_error *say_fcntl(struct waits *waits, struct waiting *waiting, const uint64_t *arguments)
+{
+    bool is_ofd = arguments[1] == LOCK_WAIT_OFD;
+    if (arguments[1] == F_SETLKW || is_ofd)
+        return say_file_lock(waits, waiting, "lockf", arguments[0], is_ofd ? LOCK_OFD : LOCK_POSIX);
+    return say_descriptor(waits, waiting, "fcntl", arguments[0], PST_WAIT_FILE);
+}
+
 static pst_error *say_select(struct waits *waits, struct waiting *waiting, const uint64_t *arguments)
 {
     struct polled polled = {0};
     if (arguments[0] == 0) /* to 3.10, time.sleep() */
-        return say_sleep(waits, waiting);
+        return say_sleep(waits, waiting, 0);
     TRY(read_fd_sets(waits->python, arguments, &polled));
     return say_polled(waits, waiting, "select", &polled);
 }
@@ -322,17 +413,26 @@ pst_error *waiting_find_in_kernel(struct waits *waits, struct waiting *waiting, 
     case SYSCALL_fdatasync: return say_descriptor(waits, waiting, "fsync", arguments[0], PST_WAIT_FILE);
     case SYSCALL_flock: return say_file_lock(waits, waiting, "flock", arguments[0], LOCK_FLOCK);
     case SYSCALL_fcntl: return say_fcntl(waits, waiting, arguments);
-    case SYSCALL_poll:
-    case SYSCALL_ppoll: return say_poll(waits, waiting, arguments);
+    case SYSCALL_ppoll:
+        if (!arguments[1] && !arguments[2]) /* aarch64's pause() */
+            return say_signal(waits, waiting, 0);
+        return say_poll(waits, waiting, arguments);
+    case SYSCALL_poll: return say_poll(waits, waiting, arguments);
     case SYSCALL_select:
     case SYSCALL_pselect6: return say_select(waits, waiting, arguments);
     case SYSCALL_epoll_wait:
     case SYSCALL_epoll_pwait:
     case SYSCALL_epoll_pwait2: return say_epoll(waits, waiting, arguments[0]);
-    case SYSCALL_nanosleep:
-    case SYSCALL_clock_nanosleep: return say_sleep(waits, waiting);
+    case SYSCALL_nanosleep: return say_sleep(waits, waiting, arguments[0]);
+    case SYSCALL_clock_nanosleep: return say_sleep(waits, waiting, duration_of(arguments));
+    case SYSCALL_pause:
+    case SYSCALL_rt_sigsuspend: return say_signal(waits, waiting, 0);
+    case SYSCALL_rt_sigtimedwait: return say_signal(waits, waiting, arguments[2]);
+    case SYSCALL_open: return say_open(waits, waiting, syscall, arguments[0]);
+    case SYSCALL_openat:
+    case SYSCALL_openat2: return say_open(waits, waiting, syscall, arguments[1]);
     case SYSCALL_wait4:
-    case SYSCALL_waitid: return say_child(waits, waiting, waited_child(id, arguments));
+    case SYSCALL_waitid: return say_child(waits, waiting, id, arguments);
     default: return say_other(waits, waiting, syscall->number);
     }
 }

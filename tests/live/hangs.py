@@ -18,19 +18,21 @@ OF_PROGRAM = {"python", "needs", "busy", "deadlocks", "cause", "core cause"}
 
 # Numbers of system calls: x86_64 and aarch64.
 CALLS = {
-    "read": (0, 63), "write": (1, 64), "poll": (7, None), "select": (23, None), "connect": (42, 203),
-    "accept": (43, 202), "recvfrom": (45, 207), "wait4": (61, 260), "fcntl": (72, 25), "flock": (73, 32),
+    "read": (0, 63), "write": (1, 64), "open": (2, None), "openat": (257, 56), "poll": (7, None),
+    "select": (23, None), "pause": (34, None), "nanosleep": (35, 101), "rt_sigtimedwait": (128, 137),
+    "connect": (42, 203), "accept": (43, 202), "recvfrom": (45, 207), "wait4": (61, 260), "fcntl": (72, 25),
+    "flock": (73, 32),
     "futex": (202, 98), "restart_syscall": (219, 128), "clock_nanosleep": (230, 115), "epoll_wait": (232, None),
     "waitid": (247, 95), "pselect6": (270, 72), "ppoll": (271, 73), "epoll_pwait": (281, 22), "accept4": (288, 242)}
 # In which of them a thread sleeps that waits for something of a kind. A wait with a timeout that was interrupted, by
 # somebody who looked, goes on in another one.
 RESTARTED = "restart_syscall"
 CALLS_OF = {
-    "sleep": {"select", "pselect6", "clock_nanosleep"}, "child": {"wait4", "waitid"},
+    "sleep": {"select", "pselect6", "nanosleep", "clock_nanosleep"}, "child": {"wait4", "waitid"},
     "poll": {"select", "pselect6", "poll", "ppoll", "epoll_wait", "epoll_pwait"},
-    "pipe": {"read", "write"}, "file": {"read", "write"}, "flock": {"flock", "fcntl"},
+    "pipe": {"read", "write"}, "file": {"read", "write", "open", "openat"}, "flock": {"flock", "fcntl"},
     "socket": {"recvfrom", "connect", "accept", "accept4", "select", "poll", "ppoll"},
-    "unknown": {"futex"}}
+    "unknown": {"futex", "pause", "ppoll", "rt_sigtimedwait"}}
 CALLS_OF.update(dict.fromkeys(["gil", "lock", "rlock", "condition", "semaphore", "event", "barrier", "queue", "thread",
                                "future", "import"], {"futex"}))
 

@@ -44,17 +44,23 @@ static bool read_credentials(int directory, struct credentials *credentials)
     return true;
 }
 
+/* The first character of a setting of the kernel's; '0': there is none. */
+static char read_setting(const char *path)
+{
+    char character = '0';
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        if (read(fd, &character, 1) != 1)
+            character = '0';
+        close(fd);
+    }
+    return character;
+}
+
 /* Yama's rule, 0 where there is no Yama. */
 static int read_ptrace_scope(void)
 {
-    char digit = '0';
-    int fd = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        if (read(fd, &digit, 1) != 1)
-            digit = '0';
-        close(fd);
-    }
-    return digit - '0';
+    return read_setting("/proc/sys/kernel/yama/ptrace_scope") - '0';
 }
 
 static int open_self(void)
@@ -198,6 +204,31 @@ static pst_error *explain_without_capability(const struct process *process, cons
     return NULL;
 }
 
+/* By what is left when none of the kernel's own rules forbids it. */
+static pst_error *module_forbids(const struct process *process, const char *what, int errnum,
+                                 const struct credentials *ours, const struct credentials *theirs)
+{
+    bool capable = ours->effective >> CAPABILITY_SYS_PTRACE & 1;
+    const char *otherwise = capable ? "" : ", or it needs CAP_SYS_PTRACE";
+    if (read_setting("/sys/fs/selinux/enforce") == '1')
+        return error_hint(error_system(PST_ERROR_PERMISSION, errnum, "cannot %s: SELinux may forbid it%s", what,
+                                       otherwise),
+                          "see its log (ausearch -m avc); setsebool deny_ptrace off");
+    if (read_setting("/sys/module/apparmor/parameters/enabled") == 'Y')
+        return error_hint(error_system(PST_ERROR_PERMISSION, errnum, "cannot %s: AppArmor may forbid it%s", what,
+                                       otherwise),
+                          "see the kernel's log (dmesg)");
+    pst_error *error;
+    if (theirs->permitted & ~ours->effective)
+        error = error_system(PST_ERROR_PERMISSION, errnum,
+                             "cannot %s: the kernel refuses it%s; process %d has capabilities that we lack "
+                             "(0x%" PRIx64 ")",
+                             what, otherwise, process->target->pid, theirs->permitted & ~ours->effective);
+    else
+        error = error_system(PST_ERROR_PERMISSION, errnum, "cannot %s: the kernel refuses it%s", what, otherwise);
+    return error_hint(error, "a sandbox around us may be the reason (Landlock, a container): look from outside of it");
+}
+
 static pst_error *explain(const struct process *process, int self, const char *what, int errnum,
                           const struct credentials *ours, const struct credentials *theirs)
 {
@@ -223,10 +254,7 @@ static pst_error *explain(const struct process *process, int self, const char *w
                                        "container engines set one up",
                                        what),
                           "docker run --cap-add=SYS_PTRACE, or --security-opt seccomp=unconfined");
-    return error_hint(error_system(PST_ERROR_PERMISSION, errnum,
-                                   "cannot %s: a security module forbids it (SELinux, AppArmor)%s", what,
-                                   capable ? "" : ", or it needs CAP_SYS_PTRACE"),
-                      "see the kernel's log (dmesg); with SELinux: setsebool deny_ptrace off");
+    return module_forbids(process, what, errnum, ours, theirs);
 }
 
 pst_error *process_denied(const struct process *process, pid_t tid, int errnum, const char *what,

@@ -50,12 +50,21 @@ pst_error *details_read_repr(struct details *details, pst_addr object, struct re
     return failure ? failure : error;
 }
 
+/* They are read anew in each pass, which may have as much as half of the time that is left: so all passes end. */
+static pst_error *open_descriptors(const struct walk *walk, struct descriptors **descriptors)
+{
+    TRY(descriptors_open(walk->python->target, descriptors));
+    (*descriptors)->left_ns = (DESCRIPTORS_MAX_NS - walk->sought_ns) / 2;
+    return NULL;
+}
+
 void details_walk(struct walk *walk)
 {
     struct details details = {.walk = walk};
     struct pst_target *target = walk->python->target;
     if (target->kind == PST_TARGET_PROCESS && !walk->is_rehearsal)
-        error_list_add(&walk->snapshot->errors, descriptors_open(target, &details.descriptors));
+        error_list_add(&walk->snapshot->errors, open_descriptors(walk, &details.descriptors));
+    uint64_t patience = details.descriptors ? details.descriptors->left_ns : 0;
     types_start(&details.types, walk->python, &details.type_names);
     for (size_t i = 0; i < walk->snapshot->thread_count; i++) {
         struct pst_thread *thread = &walk->snapshot->threads[i];
@@ -65,6 +74,8 @@ void details_walk(struct walk *walk)
     }
     if (walk->with_waits)
         details_add_waits(&details);
+    if (details.descriptors)
+        walk->sought_ns += patience - details.descriptors->left_ns;
     descriptors_close(details.descriptors);
     types_free(&details.types);
     arena_free(&details.type_names);

@@ -118,6 +118,7 @@ struct walk {
     struct repr_bounds bounds;    /* of the values of locals */
     struct reach *reach;          /* what the frames' variables lead to is touched, too, and the threads' registers are
                                    * read; NULL: nobody wants it */
+    uint64_t sought_ns;           /* time that was spent on other ends of descriptors so far, in all passes */
     bool is_rehearsal;            /* the pages are not at hand yet: worth fetching many at once */
     /* Where threading._active of each interpreter is: looked up once, before the target is stopped. */
     struct active_threads *active;

@@ -1,5 +1,6 @@
 #include "target/descriptor.h"
 
+#include "base/hash.h"
 #include "target/maps.h"
 #include "target/process.h"
 
@@ -18,6 +19,8 @@ pst_error *descriptors_open(struct pst_target *target, struct descriptors **resu
     if (!descriptors)
         return error_no_memory();
     descriptors->target = target;
+    descriptors->multiplier = hash_multiplier();
+    descriptors->left_ns = DESCRIPTORS_MAX_NS;
     return NULL;
 }
 
@@ -29,6 +32,8 @@ void descriptors_close(struct descriptors *descriptors)
         socket_table_free(&descriptors->sockets[i]);
     mounts_free(&descriptors->mounts);
     open_files_free(&descriptors->open_files);
+    lock_table_free(&descriptors->locks);
+    known_ends_free(descriptors);
     free(descriptors);
 }
 

@@ -84,13 +84,30 @@ struct descriptor {
     size_t watched_count, watched_more;
 };
 
+enum {
+    DESCRIPTORS_KNOWN = 256,                      /* searches whose outcome is kept */
+    DESCRIPTORS_MAX_NS = 2000 * 1000 * 1000,      /* for all searches; those that come later find nothing */
+};
+
+/* What a search found: many threads wait for the same. */
+struct known_end {
+    uint64_t key;        /* 0: nothing */
+    enum descriptor_end end;
+    char *end_name;
+    struct descriptor_processes processes;
+};
+
 /* What was read of the kernel's tables on the way: each is read once. For one look at a target, as they change. */
 struct descriptors {
     struct pst_target *target;
     struct socket_table sockets[SOCKETS_COUNT];
     struct mounts mounts;
     struct open_files open_files;
+    struct lock_table locks;
     bool compared_networks, same_network; /* as ours */
+    struct known_end known[DESCRIPTORS_KNOWN]; /* by their keys */
+    uint64_t multiplier;  /* for these */
+    uint64_t left_ns;     /* to search in */
 };
 
 MUST_USE pst_error *descriptors_open(struct pst_target *target, struct descriptors **descriptors);
@@ -110,6 +127,8 @@ MUST_USE pst_error *descriptor_find_holders(struct descriptors *descriptors, con
 
 /* Fills in end, end_name and others of a pipe, FIFO, Unix socket or pidfd; `link` is its own in /proc/PID/fd. */
 void descriptor_find_ends(struct descriptors *descriptors, const char *link, struct descriptor *descriptor);
+
+void known_ends_free(struct descriptors *descriptors);
 
 /* What is said of an open file beside what it is. */
 struct fd_info {

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 enum {
-    MAX_CANDIDATES = 1 << 12,              /* descriptors that lead to the same thing */
-    MAX_CANDIDATES_NS = 200 * 1000 * 1000, /* for all of them */
+    MAX_CANDIDATES = 1 << 12,              /* descriptors that lead to the same thing, and may be meant */
+    MAX_CANDIDATES_NS = 200 * 1000 * 1000, /* for all of one search */
     MAX_HELD = 256,                        /* locks of one file */
 };
 
@@ -121,35 +121,93 @@ static bool is_still(const struct open_file *file, const char *link)
 struct choice {
     const struct descriptor *descriptor;
     bool (*fits)(const struct choice *choice, const struct fd_info *info);
+    mode_t mode; /* S_IRUSR, S_IWUSR: those that can read, or write. 0: any */
     const struct lock *wanted;
 };
+
+/* The mode of the link in /proc/PID/fd is that of the descriptor, and is cheaper than its fdinfo. */
+static bool has_mode(const struct open_file *file, mode_t mode)
+{
+    char path[64];
+    struct stat status;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", file->pid, file->fd);
+    return !mode || (lstat(path, &status) == 0 && status.st_mode & mode);
+}
+
+static bool is_meant(const struct open_file *file, const char *link, const struct choice *choice)
+{
+    char path[64];
+    struct fd_info info = { .wanted = choice->wanted };
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", file->pid, file->fd);
+    return fd_info_read(AT_FDCWD, path, &info) == 0 && choice->fits(choice, &info) && is_still(file, link);
+}
+
+static void spend_since(struct descriptors *descriptors, uint64_t started)
+{
+    uint64_t spent = process_now_ns() - started;
+    descriptors->left_ns -= spent < descriptors->left_ns ? spent : descriptors->left_ns;
+}
+
+/* false: a limit was reached. */
+static bool add_openers(struct descriptors *descriptors, const char *link, const struct choice *choice,
+                        uint64_t deadline, struct descriptor_processes *processes)
+{
+    const struct pst_target *target = descriptors->target;
+    const struct open_file *files;
+    pid_t last = 0;
+    size_t candidates = 0, count = open_files_find(&descriptors->open_files, link, &files);
+    for (size_t i = 0; i < count; i++) {
+        if (files[i].pid == last || (files[i].pid == target->pid && files[i].fd == choice->descriptor->fd))
+            continue;
+        if (process_now_ns() > deadline)
+            return false;
+        if (!has_mode(&files[i], choice->mode))
+            continue;
+        if (candidates++ == MAX_CANDIDATES)
+            return false;
+        if (!is_meant(&files[i], link, choice))
+            continue;
+        add_process(target, processes, files[i].pid);
+        last = files[i].pid;
+    }
+    return true;
+}
 
 /* Adds the processes that have `link` open, other than by the descriptor itself, and are meant. */
 static void find_openers(struct descriptors *descriptors, const char *link, const struct choice *choice,
                          struct descriptor_processes *processes)
 {
-    const struct pst_target *target = descriptors->target;
-    const struct open_file *files;
-    pid_t last = 0;
-    open_files_read(&descriptors->open_files, target->pid);
-    uint64_t deadline = process_now_ns() + MAX_CANDIDATES_NS;
-    size_t count = open_files_find(&descriptors->open_files, link, &files);
-    processes->is_complete = !descriptors->open_files.incomplete;
-    for (size_t i = 0; i < count; i++) {
-        char path[64];
-        struct fd_info info = { .wanted = choice->wanted };
-        if (files[i].pid == last || (files[i].pid == target->pid && files[i].fd == choice->descriptor->fd))
-            continue;
-        if (i >= MAX_CANDIDATES || process_now_ns() > deadline) {
-            processes->is_complete = false;
-            return;
-        }
-        snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", files[i].pid, files[i].fd);
-        if (fd_info_read(AT_FDCWD, path, &info) != 0 || !choice->fits(choice, &info) || !is_still(&files[i], link))
-            continue;
-        add_process(target, processes, files[i].pid);
-        last = files[i].pid;
+    uint64_t started = process_now_ns();
+    processes->is_complete = false;
+    if (!descriptors->left_ns)
+        return;
+    open_files_read(&descriptors->open_files, descriptors->target->pid, started + descriptors->left_ns);
+    spend_since(descriptors, started);
+    started = process_now_ns();
+    uint64_t patience = descriptors->left_ns < MAX_CANDIDATES_NS ? descriptors->left_ns : MAX_CANDIDATES_NS;
+    processes->is_complete = add_openers(descriptors, link, choice, started + patience, processes) &&
+                             !descriptors->open_files.incomplete;
+    spend_since(descriptors, started);
+}
+
+/* ---- what is known ------------------------------------------------------------------------------------------ */
+
+/* Where the outcome of a search is, or goes: its key is in *key. */
+static struct known_end *known_end_of(struct descriptors *descriptors, const char *search, uint64_t *key)
+{
+    uint64_t hash = descriptors->multiplier;
+    for (const char *at = search; *at; at++) {
+        hash = (hash ^ (uint8_t)*at) * descriptors->multiplier;
+        hash ^= hash >> 29;
     }
+    *key = hash | 1;
+    return &descriptors->known[(hash >> 32) % DESCRIPTORS_KNOWN];
+}
+
+void known_ends_free(struct descriptors *descriptors)
+{
+    for (size_t i = 0; i < DESCRIPTORS_KNOWN; i++)
+        free(descriptors->known[i].end_name);
 }
 
 /* ---- other ends --------------------------------------------------------------------------------------------- */
@@ -185,14 +243,23 @@ static bool is_in_our_network(struct descriptors *descriptors)
     return descriptors->same_network;
 }
 
+static enum unix_peer ask_for_peer(struct descriptors *descriptors, uint64_t inode, uint64_t *peer)
+{
+    uint64_t started = process_now_ns();
+    if (!is_in_our_network(descriptors) || !descriptors->left_ns)
+        return UNIX_PEER_UNKNOWN;
+    enum unix_peer found = socket_find_unix_peer(inode, peer);
+    spend_since(descriptors, started);
+    return found;
+}
+
 static void find_peer(struct descriptors *descriptors, struct descriptor *descriptor)
 {
     const struct choice choice = { .descriptor = descriptor, .fits = is_any };
     struct socket_table *table = &descriptors->sockets[SOCKETS_UNIX];
     uint64_t peer;
     char link[64];
-    enum unix_peer found = is_in_our_network(descriptors) ? socket_find_unix_peer(descriptor->inode, &peer)
-                                                          : UNIX_PEER_UNKNOWN;
+    enum unix_peer found = ask_for_peer(descriptors, descriptor->inode, &peer);
     if (found == UNIX_PEER_NONE)
         descriptor->end = END_NONE;
     if (found == UNIX_PEER_UNACCEPTED)
@@ -208,17 +275,57 @@ static void find_peer(struct descriptors *descriptors, struct descriptor *descri
     descriptor->end = END_SOUGHT;
 }
 
-void descriptor_find_ends(struct descriptors *descriptors, const char *link, struct descriptor *descriptor)
+static void find_pipe_end(struct descriptors *descriptors, const char *link, struct descriptor *descriptor)
 {
-    const struct choice choice = { .descriptor = descriptor, .fits = is_other_end };
-    if (descriptor->kind == DESCRIPTOR_UNIX)
-        find_peer(descriptors, descriptor);
-    if (descriptor->kind == DESCRIPTOR_PIDFD && descriptor->watched_pid > 0)
-        add_process(descriptors->target, &descriptor->others, descriptor->watched_pid);
-    if ((descriptor->kind != DESCRIPTOR_PIPE && descriptor->kind != DESCRIPTOR_FIFO) || !descriptor->has_flags)
-        return;
+    static const mode_t modes[] = {
+        [O_RDONLY] = S_IWUSR, [O_WRONLY] = S_IRUSR, [O_RDWR] = S_IRUSR | S_IWUSR, [O_ACCMODE] = 0,
+    };
+    const struct choice choice = { .descriptor = descriptor, .fits = is_other_end,
+                                   .mode = modes[descriptor->flags & O_ACCMODE] };
     find_openers(descriptors, link, &choice, &descriptor->others);
     descriptor->end = END_SOUGHT;
+}
+
+static void find_end(struct descriptors *descriptors, const char *link, struct descriptor *descriptor)
+{
+    if (descriptor->kind == DESCRIPTOR_UNIX)
+        find_peer(descriptors, descriptor);
+    else
+        find_pipe_end(descriptors, link, descriptor);
+}
+
+/* All that read from a pipe, or write to it, have the same at the other end. Who does both is its own. */
+static void find_end_once(struct descriptors *descriptors, const char *link, struct descriptor *descriptor)
+{
+    unsigned mode = descriptor->kind == DESCRIPTOR_UNIX ? 0 : descriptor->flags & O_ACCMODE;
+    char search[PATH_MAX + 64];
+    uint64_t key;
+    int size = snprintf(search, sizeof search, "end %u %llu %s", mode, (unsigned long long)descriptor->inode, link);
+    if (mode == O_RDWR || size < 0 || (size_t)size >= sizeof search) {
+        find_end(descriptors, link, descriptor);
+        return;
+    }
+    struct known_end *known = known_end_of(descriptors, search, &key);
+    if (known->key != key) {
+        find_end(descriptors, link, descriptor);
+        free(known->end_name);
+        *known = (struct known_end){ key, descriptor->end,
+                                     descriptor->end_name ? strdup(descriptor->end_name) : NULL,
+                                     descriptor->others };
+        return;
+    }
+    descriptor->end = known->end;
+    descriptor->end_name = known->end_name ? strdup(known->end_name) : NULL;
+    descriptor->others = known->processes;
+}
+
+void descriptor_find_ends(struct descriptors *descriptors, const char *link, struct descriptor *descriptor)
+{
+    if (descriptor->kind == DESCRIPTOR_PIDFD && descriptor->watched_pid > 0)
+        add_process(descriptors->target, &descriptor->others, descriptor->watched_pid);
+    bool is_pipe = descriptor->kind == DESCRIPTOR_PIPE || descriptor->kind == DESCRIPTOR_FIFO;
+    if (descriptor->kind == DESCRIPTOR_UNIX || (is_pipe && descriptor->has_flags))
+        find_end_once(descriptors, link, descriptor);
 }
 
 /* ---- locks -------------------------------------------------------------------------------------------------- */
@@ -247,20 +354,16 @@ static void take_lock(const struct pst_target *target, const struct lock *lock, 
     }
 }
 
-static pst_error *read_held(const struct pst_target *target, const struct lock *wanted, struct held *held)
+static pst_error *read_held(struct descriptors *descriptors, const struct lock *wanted, struct held *held)
 {
-    struct proc_lines lines;
-    const char *line;
-    int errnum = proc_lines_open(AT_FDCWD, "/proc/locks", &lines);
+    const struct lock_table *table = &descriptors->locks;
+    int errnum = lock_table_read(&descriptors->locks);
     if (errnum)
         return error_system(PST_ERROR_SYSTEM, errnum, "cannot read /proc/locks");
-    while ((line = proc_lines_next(&lines)) != NULL) {
-        struct lock lock;
-        if (lock_parse(line, &lock) && is_same_file(&lock, wanted) && stands_in_the_way(lock.kind, wanted->kind))
-            take_lock(target, &lock, held);
-    }
-    held->cut |= lines.cut;
-    proc_lines_close(&lines);
+    for (size_t i = 0; i < table->count; i++)
+        if (is_same_file(&table->locks[i], wanted) && stands_in_the_way(table->locks[i].kind, wanted->kind))
+            take_lock(descriptors->target, &table->locks[i], held);
+    held->cut |= table->cut;
     return NULL;
 }
 
@@ -324,18 +427,47 @@ static pst_error *add_holders(struct descriptors *descriptors, const struct desc
     return NULL;
 }
 
+static pst_error *find_holders(struct descriptors *descriptors, const struct descriptor *descriptor,
+                               const struct lock *wanted, struct descriptor_processes *holders)
+{
+    struct held held = { .count = 0 };
+    TRY(read_held(descriptors, wanted, &held));
+    holders->is_complete = true;
+    TRY(add_holders(descriptors, descriptor, wanted, &held, holders));
+    holders->is_complete &= !held.cut;
+    return NULL;
+}
+
+/* Which is then none of the others. */
+static bool holds_itself(const struct descriptors *descriptors, const struct descriptor *descriptor,
+                         const struct lock *wanted)
+{
+    char path[PROCESS_NAME_SIZE];
+    struct fd_info info = { .wanted = wanted };
+    snprintf(path, sizeof path, "fdinfo/%d", descriptor->fd);
+    return fd_info_read(descriptors->target->process->memory_directory, path, &info) != 0 || info.has_wanted;
+}
+
 pst_error *descriptor_find_holders(struct descriptors *descriptors, const struct descriptor *descriptor,
                                    enum lock_kind kind, struct descriptor_processes *holders)
 {
     const struct lock wanted = { .kind = kind, .major = descriptor->major, .minor = descriptor->minor,
                                  .inode = descriptor->inode };
-    struct held held = { .count = 0 };
+    char search[128];
+    uint64_t key;
     *holders = (struct descriptor_processes){ 0 };
     if (!descriptor->has_lock_identity)
         return NULL;
-    TRY(read_held(descriptors->target, &wanted, &held));
-    holders->is_complete = true;
-    TRY(add_holders(descriptors, descriptor, &wanted, &held, holders));
-    holders->is_complete &= !held.cut;
+    if (holds_itself(descriptors, descriptor, &wanted))
+        return find_holders(descriptors, descriptor, &wanted, holders);
+    snprintf(search, sizeof search, "lock %d %x:%x:%llu", kind, wanted.major, wanted.minor,
+             (unsigned long long)wanted.inode);
+    struct known_end *known = known_end_of(descriptors, search, &key);
+    if (known->key != key) {
+        TRY(find_holders(descriptors, descriptor, &wanted, holders));
+        free(known->end_name);
+        *known = (struct known_end){ .key = key, .processes = *holders };
+    }
+    *holders = known->processes;
     return NULL;
 }

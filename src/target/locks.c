@@ -1,7 +1,12 @@
 #include "target/locks.h"
 
+#include "target/proc_lines.h"
+
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ---- lines -------------------------------------------------------------------------------------------------- */
 
 /* The next word of it, which ends with a blank, or NULL. */
 static const char *take_word(const char **at, size_t *size)
@@ -68,4 +73,45 @@ bool lock_parse(const char *line, struct lock *lock)
     lock->major = (unsigned)major;
     lock->minor = (unsigned)minor;
     return true;
+}
+
+/* ---- all ---------------------------------------------------------------------------------------------------- */
+
+static bool add(struct lock_table *table, const struct lock *lock)
+{
+    if (table->count == table->capacity) {
+        size_t capacity = table->capacity ? table->capacity * 2 : 64;
+        struct lock *locks = realloc(table->locks, capacity * sizeof *locks);
+        if (!locks)
+            return false;
+        table->locks = locks;
+        table->capacity = capacity;
+    }
+    table->locks[table->count++] = *lock;
+    return true;
+}
+
+int lock_table_read(struct lock_table *table)
+{
+    struct proc_lines lines;
+    struct lock lock;
+    const char *line;
+    if (table->is_read)
+        return 0;
+    int errnum = proc_lines_open(AT_FDCWD, "/proc/locks", &lines);
+    if (errnum)
+        return errnum;
+    table->is_read = true;
+    while ((line = proc_lines_next(&lines)) != NULL)
+        if (lock_parse(line, &lock) && !add(table, &lock))
+            break;
+    table->cut = lines.cut || line;
+    proc_lines_close(&lines);
+    return 0;
+}
+
+void lock_table_free(struct lock_table *table)
+{
+    free(table->locks);
+    *table = (struct lock_table){ 0 };
 }

@@ -22,6 +22,16 @@ struct lock {
     uint64_t inode;
 };
 
+struct lock_table {
+    bool is_read, cut;   /* cut: it has more */
+    struct lock *locks;
+    size_t count, capacity;
+};
+
+/* Reads /proc/locks, if that was not done yet. Returns 0 or an errno. */
+int lock_table_read(struct lock_table *table);
+void lock_table_free(struct lock_table *table);
+
 /* A line of /proc/locks, or what follows "lock:" in fdinfo. false: it makes no sense. */
 bool lock_parse(const char *line, struct lock *lock);
 

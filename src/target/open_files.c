@@ -111,11 +111,12 @@ static int compare(const void *one, const void *other)
     return (a->fd > b->fd) - (a->fd < b->fd);
 }
 
-void open_files_read(struct open_files *open, pid_t first)
+void open_files_read(struct open_files *open, pid_t first, uint64_t deadline_ns)
 {
     if (open->is_read)
         return;
-    struct scan scan = { .open = open, .deadline_ns = process_now_ns() + OPEN_FILES_MAX_NS };
+    uint64_t limit = process_now_ns() + OPEN_FILES_MAX_NS;
+    struct scan scan = { .open = open, .deadline_ns = deadline_ns < limit ? deadline_ns : limit };
     open->is_read = true;
     open->multiplier = hash_multiplier();
     int proc = openat(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

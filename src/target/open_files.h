@@ -32,7 +32,7 @@ struct open_files {
 };
 
 /* Reads them, if that was not done yet; those of `first` come first, should a limit be reached. */
-void open_files_read(struct open_files *open, pid_t first);
+void open_files_read(struct open_files *open, pid_t first, uint64_t deadline_ns);
 /* Those whose link is (all but certainly) this one: how many, from *files on. */
 size_t open_files_find(const struct open_files *open, const char *link, const struct open_file **files);
 void open_files_free(struct open_files *open);

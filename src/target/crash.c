@@ -255,7 +255,7 @@ static pst_error *hold_files(struct process *process)
     process->pagemap = openat(process->memory_directory, "pagemap", O_RDONLY | O_CLOEXEC);
     if (proc_read_link(process->memory_directory, "cwd", &process->folder) == ENOMEM)
         return error_no_memory();
-    process_open_root(process);
+    process_hold_root(process);
     return NULL;
 }
 

@@ -57,7 +57,7 @@ struct process {
                            * thread has exited and others run */
     int task_directory;   /* /proc/PID/task; -1: not opened yet */
     int root_directory;   /* O_PATH of /proc/PID/root; -1: not opened yet */
-    uint64_t root_mount;  /* on which it is, once it was opened; 0: not known */
+    uint64_t root_mount;  /* on which it is; 0: to be asked when it is needed */
     struct mounts mounts; /* what it sees, for files that are named by a path */
     char *root;           /* how this process names that root: "/", or a folder that it was chroot'ed into */
     char *folder;         /* the one that it works in; NULL: to be asked when it is needed */
@@ -130,8 +130,8 @@ pst_error *process_write_notes(struct pst_target *target, struct text *notes);
 
 /* ---- process_file.c ---------------------------------------------------------------------------------- */
 
-/* Opens process->root_directory, if that was not done yet, unless whoever serves it might not answer. */
-void process_open_root(struct process *process);
+/* Opens and reads what names of files need; for whoever is about to give up rights. */
+void process_hold_root(struct process *process);
 pst_error *process_open_file(struct pst_target *target, const char *path, const struct segment *segment,
                              int *fd);
 

@@ -1,5 +1,4 @@
 /* Files as a live process sees them. */
-#include "target/descriptor.h"
 #include "target/file.h"
 #include "target/maps.h"
 #include "target/process.h"
@@ -32,20 +31,26 @@ static struct mounts *get_mounts(struct process *process)
     return mounts;
 }
 
+/* Of a descriptor of ours. */
 static bool find_mount_of(int fd, uint64_t *mount)
 {
-    char path[64];
-    struct fd_info info = { 0 };
+    char path[64], text[256];
+    size_t size;
     snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
-    *mount = fd_info_read(AT_FDCWD, path, &info) == 0 && info.has_mount ? info.mount : 0;
-    return *mount;
+    return proc_read_text(AT_FDCWD, path, text, sizeof text, &size) == 0 &&
+           proc_status_numbers(text, "mnt_id:", 10, mount, 1) == 1;
 }
 
-void process_open_root(struct process *process)
+static void open_root(struct process *process)
 {
     if (process->root_directory >= 0 || mounts_have_foreign_root(process->memory_directory, get_mounts(process)))
         return;
     process->root_directory = openat(process->memory_directory, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+void process_hold_root(struct process *process)
+{
+    open_root(process);
     if (process->root_directory >= 0)
         find_mount_of(process->root_directory, &process->root_mount);
 }
@@ -92,7 +97,7 @@ static int open_segment(struct process *process, const char *path, const struct 
         return -1;
     int fd = open_mapping(process, segment);
     if (fd < 0 && path[0] == '/') {
-        process_open_root(process);
+        open_root(process);
         fd = process->root_directory < 0 ? -1 : read_mapped(file_find(process->root_directory, path), segment);
     }
     if (fd < 0) /* the executable has a link of its own, which needs no capability */
@@ -113,10 +118,10 @@ static int open_segment(struct process *process, const char *path, const struct 
 static int find_in_root(struct process *process, const char *path)
 {
     uint64_t id;
-    process_open_root(process);
+    open_root(process);
     if (process->root_directory < 0)
         return -1;
-    const struct mount_view view = { process->memory_directory, get_mounts(process), process->root_mount };
+    struct mount_view view = { process->memory_directory, get_mounts(process), process->root_mount };
     int found = file_find_cached(process->root_directory, path);
     if (found < 0 && errno != EAGAIN && errno != EINVAL && errno != ENOSYS && errno != EPERM)
         return -1;
@@ -128,8 +133,10 @@ static int find_in_root(struct process *process, const char *path)
         errno = EREMOTE;
         return -1;
     }
-    if (found >= 0) /* an older kernel does not tell whom it protects from others */
+    if (found >= 0)
         close(found);
+    if (!view.root && !find_mount_of(process->root_directory, &view.root))
+        return -1;
     return file_find_by_walking(process->root_directory, path, &view);
 }
 

@@ -45,15 +45,17 @@ static const struct row rows[] = {
 #undef BARRIER
 };
 
-static bool ends_with(pst_text text, const char *end)
+/* Whole parts of a path. */
+static bool path_ends_with(pst_text path, const char *end)
 {
     size_t size = strlen(end);
-    return text.size >= size && memcmp(text.data + text.size - size, end, size) == 0;
+    return path.size >= size && memcmp(path.data + path.size - size, end, size) == 0 &&
+           (path.size == size || path.data[path.size - size - 1] == '/');
 }
 
 static bool is_of_row(const struct code *code, const struct row *row)
 {
-    return text_is(code->name, row->function) && ends_with(code->filename, row->file);
+    return text_is(code->name, row->function) && path_ends_with(code->filename, row->file);
 }
 
 /* The first argument of a frame's function; 0: there is none. */

@@ -23,7 +23,9 @@ enum owner {
     OWNER_UNKNOWN,
     OWNER_THREAD,     /* `owner_index` */
     OWNER_SELF,
-    OWNER_GONE,       /* a thread that does not exist any more */
+    OWNER_OUTSIDE,    /* one that runs no Python now: `owner_tid` */
+    OWNER_LEFT,       /* one that fork() left behind: it is listed, but does not exist */
+    OWNER_GONE,       /* one that does not exist any more */
 };
 
 /* What one thread waits for, in the making. */
@@ -37,6 +39,7 @@ struct waiting {
     uint64_t owner_ident;     /* of the thread that is the owner; 0: not known */
     enum owner owner;
     size_t owner_index;
+    pid_t owner_tid;          /* of OWNER_OUTSIDE */
     const char *before_owner, *behind_owner; /* ", held by ", ""; NULL: nothing is said of the owner */
     const char *socket_call;  /* "recv": of a socket that has a timeout, so that it polls first; NULL: not known */
     int socket_fd;

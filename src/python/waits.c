@@ -141,7 +141,7 @@ static void find_one(struct waits *waits, struct waiting *waiting)
 {
     struct details *details = waits->details;
     const struct target_thread *source = waiting->thread->source;
-    if (!waiting->thread->address || !waiting->thread->frame_count)
+    if (!waiting->thread->address || !waiting->thread->frame_count || (source && source->moved))
         return;
     details->text.size = 0;
     pst_error *error = find(waits, waiting, source ? &source->syscall : NULL);

@@ -13,7 +13,7 @@ TOLD = ("fact", "thread", "exceptions", "ready")
 WAITING = "  Waiting for "
 FRAME = '  File "'
 FIELDS = {"kind", "address", "detail", "owner_tid", "timeout"}
-OF_THREAD = {"kind", "detail", "address", "owner", "timeout", "core kind", "core detail"}
+OF_THREAD = {"kind", "detail", "address", "owner", "timeout", "polls", "core kind", "core detail"}
 OF_PROGRAM = {"python", "needs", "busy", "deadlocks", "cause", "core cause"}
 
 # Numbers of system calls: x86_64 and aarch64.

@@ -293,6 +293,8 @@ static pst_error *list_held(struct waits *waits)
     pst_error *first = NULL;
     for (size_t i = 0; i < snapshot->thread_count; i++) {
         const struct pst_thread *thread = &snapshot->threads[i];
+        if (thread->source && thread->source->moved)
+            continue;
         for (size_t j = 0; j < thread->frame_count; j++) {
             pst_error *error = thread->frames[j].code ? add_frame(waits, i, &thread->frames[j]) : NULL;
             arena_reset(&waits->details->scratch);

@@ -221,6 +221,23 @@ static pst_error *say_epoll(struct waits *waits, struct waiting *waiting, uint64
 
 /* ---- children -------------------------------------------------------------------------------------------- */
 
+pst_error *waiting_say_child(struct waits *waits, struct waiting *waiting, int64_t pid)
+{
+    struct text *text = &waits->details->text;
+    struct pst_target *target = waits->python->target;
+    char name[17];
+    waiting->wait.kind = PST_WAIT_CHILD;
+    if (pid <= 0) {
+        text_add_string(text, "any child process");
+        return waiting_say(waits, waiting);
+    }
+    text_printf(text, "child process %lld", (long long)pid);
+    bool can_name = target->kind == PST_TARGET_PROCESS && !waits->details->walk->is_rehearsal;
+    if (can_name && process_read_name(target, (pid_t)pid, name))
+        text_printf(text, " (%s)", name);
+    return waiting_say(waits, waiting);
+}
+
 /* waitid()'s idtype (include/uapi/linux/wait.h). */
 enum { CHILD_ANY, CHILD_PROCESS, CHILD_OF_GROUP, CHILD_DESCRIPTOR };
 
@@ -236,38 +253,25 @@ static int take_child(enum syscall_id id, const uint64_t *arguments, int64_t *nu
     return pid == -1 ? CHILD_ANY : pid > 0 ? CHILD_PROCESS : CHILD_OF_GROUP;
 }
 
-static void add_child(struct waits *waits, pid_t pid)
-{
-    struct text *text = &waits->details->text;
-    struct pst_target *target = waits->python->target;
-    char name[17];
-    text_printf(text, "child process %d", pid);
-    bool can_name = target->kind == PST_TARGET_PROCESS && !waits->details->walk->is_rehearsal;
-    if (can_name && process_read_name(target, pid, name))
-        text_printf(text, " (%s)", name);
-}
-
-static pst_error *say_child(struct waits *waits, struct waiting *waiting, enum syscall_id id,
-                            const uint64_t *arguments)
+static pst_error *say_wait(struct waits *waits, struct waiting *waiting, enum syscall_id id, const uint64_t *arguments)
 {
     struct text *text = &waits->details->text;
     int64_t number;
     waiting->wait.kind = PST_WAIT_CHILD;
     switch (take_child(id, arguments, &number)) {
-    case CHILD_PROCESS: add_child(waits, (pid_t)number); break;
+    case CHILD_PROCESS: return waiting_say_child(waits, waiting, number);
     case CHILD_OF_GROUP:
         if (number)
             text_printf(text, "any child of process group %lld", (long long)number);
         else
             text_add_string(text, "any child of its own process group");
-        break;
+        return waiting_say(waits, waiting);
     case CHILD_DESCRIPTOR:
         text_add_string(text, "child process of descriptor ");
         add_descriptor(waits, (int)number, PST_WAIT_CHILD);
-        break;
-    default: text_add_string(text, "any child process");
+        return waiting_say(waits, waiting);
+    default: return waiting_say_child(waits, waiting, 0);
     }
-    return waiting_say(waits, waiting);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------------------- */
@@ -292,10 +296,10 @@ static void take_timeout(struct waits *waits, struct waiting *waiting, pst_addr 
 static pst_error *say_sleep(struct waits *waits, struct waiting *waiting, pst_addr duration)
 {
     struct text *text = &waits->details->text;
-    bool is_told = waiting->is_waiting && waiting->wait.kind == PST_WAIT_SLEEP;
+    if (waiting->is_waiting && waiting->sleeps)
+        return NULL; /* the frames know for how long, and what for */
     waiting->wait.kind = PST_WAIT_SLEEP;
-    if (is_told)
-        return NULL;
+    waiting->wait.has_timeout = false;
     if (duration)
         take_timeout(waits, waiting, duration);
     if (waiting->wait.has_timeout) {
@@ -317,10 +321,26 @@ static pst_addr duration_of(const uint64_t *arguments)
 static pst_error *say_signal(struct waits *waits, struct waiting *waiting, pst_addr timeout)
 {
     waiting->wait.kind = PST_WAIT_UNKNOWN;
+    waiting->wait.has_timeout = false;
     if (timeout)
         take_timeout(waits, waiting, timeout);
     text_add_string(&waits->details->text, "a signal");
     return waiting_say(waits, waiting);
+}
+
+/* To 3.10, time.sleep() is a select() of nothing. */
+static bool is_sleep(enum syscall_id id, const uint64_t *arguments)
+{
+    bool is_select = id == SYSCALL_select || id == SYSCALL_pselect6;
+    return id == SYSCALL_nanosleep || id == SYSCALL_clock_nanosleep || (is_select && arguments[0] == 0);
+}
+
+static pst_error *say_fcntl(struct waits *waits, struct waiting *waiting, const uint64_t *arguments)
+{
+    bool is_ofd = arguments[1] == LOCK_WAIT_OFD;
+    if (arguments[1] == F_SETLKW || is_ofd)
+        return say_file_lock(waits, waiting, "lockf", arguments[0], is_ofd ? LOCK_OFD : LOCK_POSIX);
+    return say_descriptor(waits, waiting, "fcntl", arguments[0], PST_WAIT_FILE);
 }
 
 static pst_error *say_other(struct waits *waits, struct waiting *waiting, int number)
@@ -352,18 +372,10 @@ static pst_error *say_open(struct waits *waits, struct waiting *waiting, const s
     return waiting_say(waits, waiting);
 }
 
-static pst_error *say_fcntl(struct waits *waits, struct waiting *waiting, const uint64_t *arguments)
-{
-    bool is_ofd = arguments[1] == LOCK_WAIT_OFD;
-    if (arguments[1] == F_SETLKW || is_ofd)
-        return say_file_lock(waits, waiting, "lockf", arguments[0], is_ofd ? LOCK_OFD : LOCK_POSIX);
-    return say_descriptor(waits, waiting, "fcntl", arguments[0], PST_WAIT_FILE);
-}
-
 static pst_error *say_select(struct waits *waits, struct waiting *waiting, const uint64_t *arguments)
 {
     struct polled polled = {0};
-    if (arguments[0] == 0) /* to 3.10, time.sleep() */
+    if (arguments[0] == 0)
         return say_sleep(waits, waiting, 0);
     TRY(read_fd_sets(waits->python, arguments, &polled));
     return say_polled(waits, waiting, "select", &polled);
@@ -385,7 +397,8 @@ pst_error *waiting_find_in_kernel(struct waits *waits, struct waiting *waiting, 
     const uint64_t *arguments = syscall->arguments;
     pst_wait_kind told = waiting->is_waiting ? waiting->wait.kind : PST_WAIT_UNKNOWN;
     /* Of these the frames know the timeout. */
-    if (told != PST_WAIT_SLEEP && told != PST_WAIT_POLL && !waiting->socket_call)
+    bool is_known = told == PST_WAIT_POLL || waiting->socket_call || (waiting->sleeps && is_sleep(id, arguments));
+    if (!is_known)
         *waiting = (struct waiting){.thread = waiting->thread, .index = waiting->index};
     switch (id) {
     case SYSCALL_read:
@@ -432,7 +445,7 @@ pst_error *waiting_find_in_kernel(struct waits *waits, struct waiting *waiting, 
     case SYSCALL_openat:
     case SYSCALL_openat2: return say_open(waits, waiting, syscall, arguments[1]);
     case SYSCALL_wait4:
-    case SYSCALL_waitid: return say_child(waits, waiting, id, arguments);
+    case SYSCALL_waitid: return say_wait(waits, waiting, id, arguments);
     default: return say_other(waits, waiting, syscall->number);
     }
 }

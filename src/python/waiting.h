@@ -23,7 +23,9 @@ enum owner {
     OWNER_UNKNOWN,
     OWNER_THREAD,     /* `owner_index` */
     OWNER_SELF,
-    OWNER_GONE,       /* a thread that does not exist any more */
+    OWNER_OUTSIDE,    /* one that runs no Python now: `owner_tid` */
+    OWNER_LEFT,       /* one that fork() left behind: it is listed, but does not exist */
+    OWNER_GONE,       /* one that does not exist any more */
 };
 
 /* What one thread waits for, in the making. */
@@ -37,7 +39,9 @@ struct waiting {
     uint64_t owner_ident;     /* of the thread that is the owner; 0: not known */
     enum owner owner;
     size_t owner_index;
+    pid_t owner_tid;          /* of OWNER_OUTSIDE */
     const char *before_owner, *behind_owner; /* ", held by ", ""; NULL: nothing is said of the owner */
+    bool sleeps;              /* in time.sleep(), which in 2.7 is a part of every wait with a timeout */
     const char *socket_call;  /* "recv": of a socket that has a timeout, so that it polls first; NULL: not known */
     int socket_fd;
     pst_addr released_lock;   /* of a condition, its own: given back while the thread waits; 0: none */
@@ -109,6 +113,8 @@ MUST_USE pst_error *waiting_search_held(struct waits *waits, struct waiting *wai
 
 /* ---- wait_kernel.c --------------------------------------------------------------------------------------- */
 
+/* "child process 12 (name)"; 0 or less: any. */
+MUST_USE pst_error *waiting_say_child(struct waits *waits, struct waiting *waiting, int64_t pid);
 /* By the system call, which is no futex. */
 MUST_USE pst_error *waiting_find_in_kernel(struct waits *waits, struct waiting *waiting,
                                            const struct target_syscall *syscall);

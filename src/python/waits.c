@@ -1,8 +1,10 @@
+#include "python/string.h"
 #include "python/waiting.h"
 
 #include "target/syscall.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { ANY_INTERPRETER = -1 };
 
@@ -54,8 +56,10 @@ static pst_error *find_gil(struct waits *waits, struct waiting *waiting, pst_add
     waiting->lock = (struct lock_object){0};
     waiting->owner = OWNER_NONE;
     waiting->before_owner = ", held by ";
+    /* Python/ceval_gil.c says that it is held a moment before it says by whom: then the last holder stands there. */
     for (size_t i = 0; i < snapshot->thread_count; i++) {
-        if (interpreter->gil_holder && snapshot->threads[i].address == interpreter->gil_holder) {
+        if (i != waiting->index && interpreter->gil_holder &&
+            snapshot->threads[i].address == interpreter->gil_holder) {
             waiting->owner = OWNER_THREAD;
             waiting->owner_index = i;
         }
@@ -120,6 +124,20 @@ static void add_error(struct waits *waits, struct waiting *waiting, pst_error *e
     walk_add_error(waits->details->walk, &waiting->thread->errors, error_in(error, "what it waits for"));
 }
 
+/* A thread may be in several interpreters, one called by another; and to 3.12 an interpreter that another thread runs is
+ * still said to be in the one that made it. Which of them is in the system call, their frames must say. */
+static bool shares_thread(const struct waits *waits, const struct waiting *waiting)
+{
+    if (waits->details->walk->snapshot->interpreter_count < 2)
+        return false;
+    for (size_t i = 0; i < waits->count; i++) {
+        const struct pst_thread *other = waits->items[i].thread;
+        if (i != waiting->index && other->frame_count && other->tid == waiting->thread->tid)
+            return true;
+    }
+    return false;
+}
+
 static pst_error *find(struct waits *waits, struct waiting *waiting, const struct target_syscall *syscall)
 {
     if (!syscall || !syscall->known)
@@ -127,6 +145,8 @@ static pst_error *find(struct waits *waits, struct waiting *waiting, const struc
     if (!syscall->in_syscall)
         return find_wake(waits, waiting, syscall);
     enum syscall_id id = syscall_identify(waits->python->target->machine, syscall->number);
+    if (shares_thread(waits, waiting))
+        return waiting_find_in_frames(waits, waiting, is_futex(id) ? syscall->arguments[0] : 0);
     if (is_futex(id))
         return find_at_futex(waits, waiting, syscall->arguments[0]);
     add_error(waits, waiting, waiting_find_in_frames(waits, waiting, 0));
@@ -137,7 +157,7 @@ static void find_one(struct waits *waits, struct waiting *waiting)
 {
     struct details *details = waits->details;
     const struct target_thread *source = waiting->thread->source;
-    if (!waiting->thread->address || !waiting->thread->frame_count)
+    if (!waiting->thread->address || !waiting->thread->frame_count || (source && source->moved))
         return;
     details->text.size = 0;
     pst_error *error = find(waits, waiting, source ? &source->syscall : NULL);
@@ -151,11 +171,18 @@ static void set_owner(struct waits *waits, struct waiting *waiting, size_t index
 {
     /* After fork(), some versions still list the threads that were left behind. */
     if (!waits->items[index].thread->source && waits->python->target->thread_count) {
-        waiting->owner = OWNER_GONE;
+        waiting->owner = waits->python->target->is_forked ? OWNER_LEFT : OWNER_GONE;
         return;
     }
     waiting->owner = index == waiting->index ? OWNER_SELF : OWNER_THREAD;
     waiting->owner_index = index;
+}
+
+/* C code may hold a lock in a thread that has no PyThreadState any more, or not now. */
+static void set_outside_owner(struct waits *waits, struct waiting *waiting)
+{
+    waiting->owner_tid = thread_find_by_ident(waits->details->walk, waiting->owner_ident);
+    waiting->owner = waiting->owner_tid ? OWNER_OUTSIDE : OWNER_GONE;
 }
 
 static pst_error *find_owner(struct waits *waits, struct waiting *waiting)
@@ -167,10 +194,10 @@ static pst_error *find_owner(struct waits *waits, struct waiting *waiting)
         size_t index = lookup_find(&waits->idents, waiting->owner_ident, waiting->thread->interpreter_id);
         if (index == LOOKUP_NONE)
             index = lookup_find(&waits->idents, waiting->owner_ident, ANY_INTERPRETER);
-        if (index == LOOKUP_NONE)
-            waiting->owner = OWNER_GONE;
-        else
+        if (index != LOOKUP_NONE)
             set_owner(waits, waiting, index);
+        else
+            set_outside_owner(waits, waiting);
     }
     if (waiting->wait.kind != PST_WAIT_LOCK && waiting->wait.kind != PST_WAIT_RLOCK)
         return NULL;
@@ -190,21 +217,35 @@ void waiting_add_thread(struct text *text, const struct pst_thread *thread)
     if (!thread->name.size)
         return;
     text_add_string(text, " \"");
-    text_add(text, thread->name.data, thread->name.size);
+    for (size_t i = 0; i < thread->name.size; i++) {
+        if (thread->name.data[i] == '"' || thread->name.data[i] == '\\')
+            text_add_char(text, '\\'); /* a name could go on as if it was said here */
+        text_add_char(text, thread->name.data[i]);
+    }
     text_add_char(text, '"');
+}
+
+static pst_text get_last_part(pst_text path)
+{
+    const char *slash = path.size ? memrchr(path.data, '/', path.size) : NULL;
+    return slash ? (pst_text){slash + 1, path.size - (size_t)(slash + 1 - path.data)} : path;
+}
+
+/* "file.py"; "package/__init__.py", for there are many of that name. */
+static pst_text get_short_name(pst_text path)
+{
+    pst_text name = get_last_part(path);
+    if (name.size == path.size || (!text_is(name, "__init__.py") && !text_is(name, "__main__.py")))
+        return name;
+    pst_text folder = get_last_part((pst_text){path.data, path.size - name.size - 1});
+    return (pst_text){folder.data, folder.size + 1 + name.size};
 }
 
 /* ", in f (file.py:10)" */
 static void add_place(struct text *text, const struct held_lock *holder)
 {
     const struct code *code = holder->frame->code;
-    pst_text name = code->qualname.size ? code->qualname : code->name, file = code->filename;
-    for (size_t i = file.size; i-- > 0;) {
-        if (file.data[i] == '/') {
-            file = (pst_text){file.data + i + 1, file.size - i - 1};
-            break;
-        }
-    }
+    pst_text name = code->qualname.size ? code->qualname : code->name, file = get_short_name(code->filename);
     text_add_string(text, ", in ");
     text_add(text, name.data, name.size);
     text_add_string(text, " (");
@@ -214,13 +255,25 @@ static void add_place(struct text *text, const struct held_lock *holder)
     text_add_char(text, ')');
 }
 
+static bool runs_python_alone(const struct waits *waits, const struct waiting *waiting)
+{
+    for (size_t i = 0; i < waits->count; i++)
+        if (waits->items[i].thread->frame_count && i != waiting->index)
+            return false;
+    return true;
+}
+
 static void add_unknown_owner(const struct waits *waits, const struct waiting *waiting, struct text *text)
 {
     bool is_lock = waiting->wait.kind == PST_WAIT_LOCK || waiting->wait.kind == PST_WAIT_RLOCK;
     if (!is_lock)
         return;
     text_add_string(text, waiting->owner == OWNER_NONE ? ", which is not locked" : ", holder unknown");
-    if (waiting->owner == OWNER_UNKNOWN && waits->python->target->is_forked)
+    if (waiting->owner != OWNER_UNKNOWN)
+        return;
+    if (waiting->lock.type == LOCK_TYPE_SEMAPHORE)
+        text_add_string(text, ": it may be another process");
+    else if (waits->python->target->is_forked && runs_python_alone(waits, waiting))
         text_add_string(text, ": it may have been lost when this process was forked");
 }
 
@@ -233,8 +286,10 @@ static void add_owner(const struct waits *waits, const struct waiting *waiting, 
     if (!waiting->before_owner)
         return;
     text_add_string(text, waiting->before_owner);
-    if (waiting->owner == OWNER_GONE)
+    if (waiting->owner == OWNER_GONE || waiting->owner == OWNER_LEFT)
         text_add_string(text, "a thread that no longer exists");
+    else if (waiting->owner == OWNER_OUTSIDE)
+        text_printf(text, "thread %d, which runs no Python now", (int)waiting->owner_tid);
     else if (waiting->owner == OWNER_SELF)
         text_add_string(text, "this thread itself");
     else
@@ -242,8 +297,10 @@ static void add_owner(const struct waits *waits, const struct waiting *waiting, 
     text_add_string(text, waiting->behind_owner ? waiting->behind_owner : "");
     if (waiting->lock.level > 1)
         text_printf(text, ", %llu levels", (unsigned long long)waiting->lock.level);
-    if (waiting->owner == OWNER_GONE && waits->python->target->is_forked)
+    if (waiting->owner == OWNER_LEFT)
         text_add_string(text, ": it was lost when this process was forked");
+    else if (waiting->owner == OWNER_GONE && waits->python->target->is_forked)
+        text_add_string(text, ": it may have been lost when this process was forked");
     if (waiting->holder)
         add_place(text, waiting->holder);
 }
@@ -263,6 +320,8 @@ static pst_error *write_detail(struct waits *waits, struct waiting *waiting)
     TRY(details_copy_text(waits->details, &wait->detail));
     if (waiting->owner == OWNER_THREAD || waiting->owner == OWNER_SELF)
         wait->owner_tid = waits->details->walk->snapshot->threads[waiting->owner_index].tid;
+    else if (waiting->owner == OWNER_OUTSIDE)
+        wait->owner_tid = waiting->owner_tid;
     pst_wait *copy = arena_copy(&waits->details->walk->snapshot->arena, wait, sizeof *wait);
     if (!copy)
         return error_no_memory();

@@ -56,8 +56,7 @@ static bool is_of_row(const struct code *code, const struct row *row)
     return text_is(code->name, row->function) && ends_with(code->filename, row->file);
 }
 
-/* The first argument of a frame's function; 0: there is none. */
-static pst_error *read_self(struct waits *waits, const struct pst_frame *frame, pst_addr *self)
+pst_error *waiting_read_self(struct waits *waits, const struct pst_frame *frame, pst_addr *self)
 {
     const struct code_variables *variables;
     pst_addr slots;
@@ -88,7 +87,7 @@ static pst_error *find_row(struct waits *waits, const struct pst_frame *frame, u
             continue;
         *self = 0;
         if (rows[i].class) {
-            TRY(read_self(waits, frame, self));
+            TRY(waiting_read_self(waits, frame, self));
             if (!*self)
                 continue;
             TRY(type_of(types, *self, &type));
@@ -267,7 +266,7 @@ static pst_error *take_timeout(struct waits *waits, struct waiting *waiting, con
     for (size_t i = 0; i < variables->count; i++)
         if (text_is(variables->slots[i].name, "timeout"))
             TRY(slot_read(waits->python, slots, &variables->slots[i], &value));
-    waiting->wait.has_timeout = false;
+    waiting->wait.has_timeout = waiting->has_unknown_timeout = false;
     return waiting_set_timeout(waits, waiting, value, 1);
 }
 
@@ -277,7 +276,6 @@ static pst_error *is_own_lock(struct waits *waits, struct waiting *waiting, pst_
     pst_addr lock;
     TRY(waits_get_attribute(waits, condition, "_lock", "_Condition__lock", &lock));
     *own = lock && lock == waiting->lock.address;
-    waiting->released_lock = *own ? 0 : lock;
     return NULL;
 }
 

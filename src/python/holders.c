@@ -28,20 +28,21 @@ static pst_error *is_of_class(struct waits *waits, const struct type *type, cons
     return NULL;
 }
 
-/* The lock of the object: itself, or of a condition its own. 0: there is none. */
+/* The lock of the object: itself, or of a condition its own. 0: there is none. Of no use after an error. */
 static pst_error *find_lock(struct waits *waits, pst_addr manager, pst_addr *lock)
 {
     struct lock_object found;
     struct type *type;
     bool is_it;
-    *lock = 0;
+    *lock = manager;
     TRY(lock_read(&waits->details->types, manager, &found));
+    if (found.type)
+        return NULL;
     TRY(type_of(&waits->details->types, manager, &type));
     TRY(is_of_class(waits, type, "threading", "_RLock", &is_it));
-    if (found.type || is_it) {
-        *lock = manager;
+    if (is_it)
         return NULL;
-    }
+    *lock = 0;
     TRY(is_of_class(waits, type, "threading", "Condition", &is_it));
     if (is_it)
         return attribute_get(waits->python, manager, "_lock", NULL, lock);
@@ -137,9 +138,9 @@ static pst_error *add_manager(struct lister *lister, pst_addr manager, struct he
     if (!error && !held.lock)
         error = find_generator(lister->waits, manager, &generator);
     pst_error_free(error); /* an object of another kind */
-    if (held.lock)
+    if (!error && held.lock)
         return add_held(lister, held);
-    return generator ? add_generator(lister, generator, held) : NULL;
+    return !error && generator ? add_generator(lister, generator, held) : NULL;
 }
 
 static pst_error *add_frame(struct lister *lister)
@@ -257,6 +258,7 @@ pst_error *lock_find_holder(struct waits *waits, pst_addr lock, size_t thread, c
     held->has_line = true;
     keep_first(&error, with_block_find_line(waits, held->frame->code, held->handler, &held->line));
     keep_first(&error, with_block_find_release(waits, held->frame, held->handler, &held->may_be_released));
+    arena_reset(&waits->details->scratch);
     return error;
 }
 

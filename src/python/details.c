@@ -59,6 +59,8 @@ void details_walk(struct walk *walk)
     types_start(&details.types, walk->python, &details.type_names);
     for (size_t i = 0; i < walk->snapshot->thread_count; i++) {
         struct pst_thread *thread = &walk->snapshot->threads[i];
+        if (!walk->is_rehearsal && !walk_wants_thread(walk, thread->tid))
+            continue;
         if (walk->with_locals)
             details_add_variables(&details, thread);
         details_add_exceptions(&details, thread);

@@ -156,20 +156,12 @@ static pst_error *add_frame(struct lister *lister)
     return NULL;
 }
 
-static bool is_wait(const struct code *code)
-{
-    static const char file[] = "threading.py";
-    enum { SIZE = sizeof file - 1 };
-    return text_is(code->name, "wait") && code->filename.size >= SIZE &&
-           memcmp(code->filename.data + code->filename.size - SIZE, file, SIZE) == 0;
-}
-
 /* Condition.wait() lets go of the condition's lock, whatever its thread does now: sleep, wait for the lock or the GIL,
  * run a handler of signals. What was taken by a “with” further in is no matter of it. */
 static pst_error *note_released(struct lister *lister)
 {
     pst_addr self, lock = 0;
-    if (!is_wait(lister->frame->code))
+    if (!waiting_is_in(lister->frame->code, "threading.py", "wait"))
         return NULL;
     TRY(waiting_read_self(lister->waits, lister->frame, &self));
     if (self)

@@ -79,6 +79,8 @@ static pst_error *complete(struct walk *walk)
         TRY(positions_find(walk));
     }
     details_walk(walk);
+    if (!walk->is_rehearsal)
+        threads_drop_unwanted(walk);
     return NULL;
 }
 
@@ -232,7 +234,8 @@ pst_error *snapshot_take(struct pst_target *target, const pst_snapshot_options *
     struct walk walk = {
         .python = python,
         .snapshot = snapshot,
-        .max_frames = WISH(max_frames),
+        .max_frames = reach ? WISH(max_frames) : 0, /* a small core holds what is read */
+        .shown_frames = WISH(max_frames),
         .tids = WISH(tids),
         .tid_count = WISH(tid_count),
         .with_hooks = WISH(with_hooks),

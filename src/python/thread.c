@@ -116,15 +116,16 @@ static pst_error *find_tid(struct walk *walk, struct pst_thread *thread)
     return NULL;
 }
 
-/* ---- one thread ------------------------------------------------------------------------------------- */
-
-static bool is_wanted(const struct walk *walk, pid_t tid)
+pid_t thread_find_by_ident(struct walk *walk, uint64_t ident)
 {
-    for (size_t i = 0; i < walk->tid_count; i++)
-        if (walk->tids[i] == tid)
-            return true;
-    return walk->tid_count == 0;
+    struct pst_thread thread = {.ident = ident};
+    tid_from_pthread(walk, &thread);
+    if (!thread.tid)
+        pst_error_free(tid_from_tls(walk, &thread));
+    return thread.tid;
 }
+
+/* ---- one thread ------------------------------------------------------------------------------------- */
 
 static pst_maybe holds_gil(const struct pst_interpreter *interpreter, pst_addr thread)
 {
@@ -149,9 +150,7 @@ static pst_error *walk_thread(struct walk *walk, const struct pst_interpreter *i
     thread->interpreter_id = interpreter->id;
     thread->holds_gil = holds_gil(interpreter, address);
     walk_add_error(walk, &thread->errors, read_thread(walk, thread));
-    /* Which thread it is may show only later: match_exited_main(). */
-    if (!thread->tid || is_wanted(walk, thread->tid))
-        frames_walk(walk, thread);
+    frames_walk(walk, thread);
     if (walk->reach)
         reach_add_thread(walk->reach, walk->python, address);
     if (walk->with_hooks)
@@ -294,7 +293,7 @@ static pst_error *add_target_threads(struct walk *walk, const struct lookup *tid
         size_t entry = lookup_find_entry(tids, (uint64_t)source->tid, 0);
         if (entry != LOOKUP_NONE)
             TRY(join_thread(walk, tids, entry, i, target_index));
-        if (entry != LOOKUP_NONE || !is_wanted(walk, source->tid))
+        if (entry != LOOKUP_NONE || !walk_wants_thread(walk, source->tid))
             continue;
         struct pst_thread *thread = add_thread(snapshot);
         if (!thread)
@@ -387,19 +386,42 @@ static pst_error *drop_unborn(struct pst_snapshot *snapshot)
     return error;
 }
 
-/* Leaves out the Python threads that were not asked for. */
-static void drop_unwanted(struct walk *walk)
+static void drop_outer_frames(const struct walk *walk, struct pst_thread *thread)
+{
+    if (!walk->shown_frames || thread->frame_count <= walk->shown_frames)
+        return;
+    for (size_t i = walk->shown_frames; i < thread->frame_count; i++)
+        frame_clear(&thread->frames[i]);
+    thread->frame_count = walk->shown_frames;
+    thread->truncated = true;
+}
+
+static bool is_wanted_deadlock(const struct walk *walk, const pst_deadlock *deadlock)
+{
+    for (size_t i = 0; i < deadlock->tid_count; i++)
+        if (walk_wants_thread(walk, deadlock->tids[i]))
+            return true;
+    return false;
+}
+
+void threads_drop_unwanted(struct walk *walk)
 {
     struct pst_snapshot *snapshot = walk->snapshot;
     size_t kept = 0;
     for (size_t i = 0; i < snapshot->thread_count; i++) {
         struct pst_thread *thread = &snapshot->threads[i];
-        if (is_wanted(walk, thread->tid))
+        drop_outer_frames(walk, thread);
+        if (walk_wants_thread(walk, thread->tid))
             snapshot->threads[kept++] = *thread;
         else
             thread_clear(thread);
     }
     snapshot->thread_count = kept;
+    kept = 0;
+    for (size_t i = 0; i < snapshot->deadlock_count; i++)
+        if (is_wanted_deadlock(walk, &snapshot->deadlocks[i]))
+            snapshot->deadlocks[kept++] = snapshot->deadlocks[i];
+    snapshot->deadlock_count = kept;
 }
 
 static bool look_up_tids(const struct pst_snapshot *snapshot, struct lookup *tids)
@@ -431,7 +453,6 @@ pst_error *threads_join_target(struct walk *walk)
     struct pst_snapshot *snapshot = walk->snapshot;
     TRY(drop_unborn(snapshot));
     match_exited_main(walk);
-    drop_unwanted(walk);
     size_t most = snapshot->thread_count + walk->python->target->thread_count + 1;
     size_t *target_index = calloc(most, sizeof *target_index);
     struct place_in_target *places = calloc(most, sizeof *places);

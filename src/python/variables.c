@@ -240,7 +240,9 @@ void details_add_variables(struct details *details, struct pst_thread *thread)
         walk_add_error(walk, &thread->errors, error_no_memory());
         return;
     }
-    for (size_t i = 0; i < thread->frame_count; i++) {
+    size_t count = walk->shown_frames && walk->shown_frames < thread->frame_count ? walk->shown_frames
+                                                                                   : thread->frame_count;
+    for (size_t i = 0; i < count; i++) {
         struct pst_frame *frame = &thread->frames[i];
         if (!frame->code)
             continue;

@@ -45,15 +45,17 @@ static const struct row rows[] = {
 #undef BARRIER
 };
 
-static bool ends_with(pst_text text, const char *end)
+/* Whole parts of a path. */
+static bool path_ends_with(pst_text path, const char *end)
 {
     size_t size = strlen(end);
-    return text.size >= size && memcmp(text.data + text.size - size, end, size) == 0;
+    return path.size >= size && memcmp(path.data + path.size - size, end, size) == 0 &&
+           (path.size == size || path.data[path.size - size - 1] == '/');
 }
 
-static bool is_of_row(const struct code *code, const struct row *row)
+bool waiting_is_in(const struct code *code, const char *file, const char *function)
 {
-    return text_is(code->name, row->function) && ends_with(code->filename, row->file);
+    return text_is(code->name, function) && path_ends_with(code->filename, file);
 }
 
 pst_error *waiting_read_self(struct waits *waits, const struct pst_frame *frame, pst_addr *self)
@@ -83,7 +85,7 @@ static pst_error *find_row(struct waits *waits, const struct pst_frame *frame, u
     *found = NULL;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct type *type, *base;
-        if (!(rows[i].inner & inner) || !is_of_row(frame->code, &rows[i]))
+        if (!(rows[i].inner & inner) || !waiting_is_in(frame->code, rows[i].file, rows[i].function))
             continue;
         *self = 0;
         if (rows[i].class) {

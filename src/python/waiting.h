@@ -25,7 +25,9 @@ enum owner {
     OWNER_THREAD,     /* `owner_index` */
     OWNER_SELF,
     OWNER_PERHAPS,    /* `owner_index`, which may have let go of it */
-    OWNER_GONE,       /* a thread that does not exist any more */
+    OWNER_OUTSIDE,    /* one that runs no Python now: `owner_tid` */
+    OWNER_LEFT,       /* one that fork() left behind: it is listed, but does not exist */
+    OWNER_GONE,       /* one that does not exist any more */
 };
 
 /* What one thread waits for, in the making. */
@@ -39,6 +41,7 @@ struct waiting {
     uint64_t owner_ident;     /* of the thread that is the owner; 0: not known */
     enum owner owner;
     size_t owner_index;
+    pid_t owner_tid;          /* of OWNER_OUTSIDE */
     const char *before_owner, *behind_owner; /* ", held by ", ""; NULL: nothing is said of the owner */
     const char *socket_call;  /* "recv": of a socket that has a timeout, so that it polls first; NULL: not known */
     int socket_fd;
@@ -101,6 +104,8 @@ MUST_USE pst_error *waiting_be_at_exit(struct waits *waits, struct waiting *wait
 
 /* By the frames alone. */
 MUST_USE pst_error *waiting_find_in_frames(struct waits *waits, struct waiting *waiting, pst_addr futex);
+/* Whether it is the function of this name in a file whose path ends so. */
+bool waiting_is_in(const struct code *code, const char *file, const char *function);
 /* The first argument of a frame's function; 0: there is none. */
 MUST_USE pst_error *waiting_read_self(struct waits *waits, const struct pst_frame *frame, pst_addr *self);
 /* From what is known, outwards as long as each frame says more of the same. */

@@ -1,8 +1,10 @@
+#include "python/string.h"
 #include "python/waiting.h"
 
 #include "target/syscall.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { ANY_INTERPRETER = -1 };
 
@@ -54,8 +56,10 @@ static pst_error *find_gil(struct waits *waits, struct waiting *waiting, pst_add
     waiting->lock = (struct lock_object){0};
     waiting->owner = OWNER_NONE;
     waiting->before_owner = ", held by ";
+    /* Python/ceval_gil.c says that it is held a moment before it says by whom: then the last holder stands there. */
     for (size_t i = 0; i < snapshot->thread_count; i++) {
-        if (interpreter->gil_holder && snapshot->threads[i].address == interpreter->gil_holder) {
+        if (i != waiting->index && interpreter->gil_holder &&
+            snapshot->threads[i].address == interpreter->gil_holder) {
             waiting->owner = OWNER_THREAD;
             waiting->owner_index = i;
         }
@@ -151,11 +155,23 @@ static void set_owner(struct waits *waits, struct waiting *waiting, size_t index
 {
     /* After fork(), some versions still list the threads that were left behind. */
     if (!waits->items[index].thread->source && waits->python->target->thread_count) {
-        waiting->owner = OWNER_GONE;
+        waiting->owner = waits->python->target->is_forked ? OWNER_LEFT : OWNER_GONE;
         return;
     }
     waiting->owner = index == waiting->index ? OWNER_SELF : OWNER_THREAD;
     waiting->owner_index = index;
+}
+
+/* C code may hold a lock in a thread that has no PyThreadState any more, or not now. */
+static void set_outside_owner(struct waits *waits, struct waiting *waiting)
+{
+    waiting->owner_tid = thread_find_by_ident(waits->details->walk, waiting->owner_ident);
+    waiting->owner = waiting->owner_tid ? OWNER_OUTSIDE : OWNER_GONE;
+}
+
+static bool is_held_by_thread(const struct waiting *waiting)
+{
+    return waiting->owner == OWNER_THREAD || waiting->owner == OWNER_SELF;
 }
 
 static pst_error *find_owner(struct waits *waits, struct waiting *waiting)
@@ -167,20 +183,21 @@ static pst_error *find_owner(struct waits *waits, struct waiting *waiting)
         size_t index = lookup_find(&waits->idents, waiting->owner_ident, waiting->thread->interpreter_id);
         if (index == LOOKUP_NONE)
             index = lookup_find(&waits->idents, waiting->owner_ident, ANY_INTERPRETER);
-        if (index == LOOKUP_NONE)
-            waiting->owner = OWNER_GONE;
-        else
+        if (index != LOOKUP_NONE)
             set_owner(waits, waiting, index);
+        else
+            set_outside_owner(waits, waiting);
     }
-    if (waiting->wait.kind != PST_WAIT_LOCK && waiting->wait.kind != PST_WAIT_RLOCK)
+    bool is_lock = waiting->wait.kind == PST_WAIT_LOCK || waiting->wait.kind == PST_WAIT_RLOCK;
+    if (!is_lock || waiting->owner == OWNER_OUTSIDE)
         return NULL;
-    bool is_sure = waiting->owner == OWNER_THREAD || waiting->owner == OWNER_SELF;
+    bool is_sure = is_held_by_thread(waiting);
     TRY(lock_find_holder(waits, waiting->lock.address, is_sure ? waiting->owner_index : NO_THREAD, &holder));
     if (!holder)
         return NULL;
     if (!is_sure)
         set_owner(waits, waiting, holder->thread);
-    if (!is_sure && holder->may_be_released && waiting->owner != OWNER_GONE)
+    if (!is_sure && is_held_by_thread(waiting) && holder->may_be_released)
         waiting->owner = OWNER_PERHAPS;
     waiting->holder = holder;
     return NULL;
@@ -194,21 +211,35 @@ void waiting_add_thread(struct text *text, const struct pst_thread *thread)
     if (!thread->name.size)
         return;
     text_add_string(text, " \"");
-    text_add(text, thread->name.data, thread->name.size);
+    for (size_t i = 0; i < thread->name.size; i++) {
+        if (thread->name.data[i] == '"' || thread->name.data[i] == '\\')
+            text_add_char(text, '\\'); /* a name could go on as if it was said here */
+        text_add_char(text, thread->name.data[i]);
+    }
     text_add_char(text, '"');
+}
+
+static pst_text get_last_part(pst_text path)
+{
+    const char *slash = path.size ? memrchr(path.data, '/', path.size) : NULL;
+    return slash ? (pst_text){slash + 1, path.size - (size_t)(slash + 1 - path.data)} : path;
+}
+
+/* "file.py"; "package/__init__.py", for there are many of that name. */
+static pst_text get_short_name(pst_text path)
+{
+    pst_text name = get_last_part(path);
+    if (name.size == path.size || (!text_is(name, "__init__.py") && !text_is(name, "__main__.py")))
+        return name;
+    pst_text folder = get_last_part((pst_text){path.data, path.size - name.size - 1});
+    return (pst_text){folder.data, folder.size + 1 + name.size};
 }
 
 /* ", in f (file.py:10)" */
 static void add_place(struct text *text, const struct held_lock *holder)
 {
     const struct code *code = holder->frame->code;
-    pst_text name = code->qualname.size ? code->qualname : code->name, file = code->filename;
-    for (size_t i = file.size; i-- > 0;) {
-        if (file.data[i] == '/') {
-            file = (pst_text){file.data + i + 1, file.size - i - 1};
-            break;
-        }
-    }
+    pst_text name = code->qualname.size ? code->qualname : code->name, file = get_short_name(code->filename);
     text_add_string(text, ", in ");
     text_add(text, name.data, name.size);
     text_add_string(text, " (");
@@ -218,13 +249,25 @@ static void add_place(struct text *text, const struct held_lock *holder)
     text_add_char(text, ')');
 }
 
+static bool runs_python_alone(const struct waits *waits, const struct waiting *waiting)
+{
+    for (size_t i = 0; i < waits->count; i++)
+        if (waits->items[i].thread->frame_count && i != waiting->index)
+            return false;
+    return true;
+}
+
 static void add_unknown_owner(const struct waits *waits, const struct waiting *waiting, struct text *text)
 {
     bool is_lock = waiting->wait.kind == PST_WAIT_LOCK || waiting->wait.kind == PST_WAIT_RLOCK;
     if (!is_lock)
         return;
     text_add_string(text, waiting->owner == OWNER_NONE ? ", which is not locked" : ", holder unknown");
-    if (waiting->owner == OWNER_UNKNOWN && waits->python->target->is_forked)
+    if (waiting->owner != OWNER_UNKNOWN)
+        return;
+    if (waiting->lock.type == LOCK_TYPE_SEMAPHORE)
+        text_add_string(text, ": it may be another process");
+    else if (waits->python->target->is_forked && runs_python_alone(waits, waiting))
         text_add_string(text, ": it may have been lost when this process was forked");
 }
 
@@ -237,8 +280,10 @@ static void add_owner(const struct waits *waits, const struct waiting *waiting, 
     if (!waiting->before_owner)
         return;
     text_add_string(text, waiting->owner == OWNER_PERHAPS ? ", perhaps held by " : waiting->before_owner);
-    if (waiting->owner == OWNER_GONE)
+    if (waiting->owner == OWNER_GONE || waiting->owner == OWNER_LEFT)
         text_add_string(text, "a thread that no longer exists");
+    else if (waiting->owner == OWNER_OUTSIDE)
+        text_printf(text, "thread %d, which runs no Python now", (int)waiting->owner_tid);
     else if (waiting->owner_index == waiting->index)
         text_add_string(text, "this thread itself");
     else
@@ -246,8 +291,10 @@ static void add_owner(const struct waits *waits, const struct waiting *waiting, 
     text_add_string(text, waiting->behind_owner ? waiting->behind_owner : "");
     if (waiting->lock.level > 1)
         text_printf(text, ", %llu levels", (unsigned long long)waiting->lock.level);
-    if (waiting->owner == OWNER_GONE && waits->python->target->is_forked)
+    if (waiting->owner == OWNER_LEFT)
         text_add_string(text, ": it was lost when this process was forked");
+    else if (waiting->owner == OWNER_GONE && waits->python->target->is_forked)
+        text_add_string(text, ": it may have been lost when this process was forked");
     if (waiting->holder)
         add_place(text, waiting->holder);
     if (waiting->owner == OWNER_PERHAPS)
@@ -269,8 +316,10 @@ static pst_error *write_detail(struct waits *waits, struct waiting *waiting)
     if (waiting->has_unknown_timeout && wait->kind != PST_WAIT_SLEEP)
         text_add_string(text, " (timeout unknown)");
     TRY(details_copy_text(waits->details, &wait->detail));
-    if (waiting->owner == OWNER_THREAD || waiting->owner == OWNER_SELF)
+    if (is_held_by_thread(waiting))
         wait->owner_tid = waits->details->walk->snapshot->threads[waiting->owner_index].tid;
+    else if (waiting->owner == OWNER_OUTSIDE)
+        wait->owner_tid = waiting->owner_tid;
     pst_wait *copy = arena_copy(&waits->details->walk->snapshot->arena, wait, sizeof *wait);
     if (!copy)
         return error_no_memory();

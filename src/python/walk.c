@@ -31,13 +31,24 @@ void walk_free(struct walk *walk)
     free(walk->frames);
 }
 
+bool walk_wants_thread(const struct walk *walk, pid_t tid)
+{
+    for (size_t i = 0; i < walk->tid_count; i++)
+        if (walk->tids[i] == tid)
+            return true;
+    return walk->tid_count == 0;
+}
+
+void frame_clear(struct pst_frame *frame)
+{
+    pst_error_free(frame->error);
+    for (size_t i = 0; i < frame->variable_count; i++)
+        pst_error_free((pst_error *)frame->variables[i].error);
+}
+
 void thread_clear(struct pst_thread *thread)
 {
-    for (size_t i = 0; i < thread->frame_count; i++) {
-        struct pst_frame *frame = &thread->frames[i];
-        pst_error_free(frame->error);
-        for (size_t j = 0; j < frame->variable_count; j++)
-            pst_error_free((pst_error *)frame->variables[j].error);
-    }
+    for (size_t i = 0; i < thread->frame_count; i++)
+        frame_clear(&thread->frames[i]);
     error_list_free(&thread->errors);
 }

@@ -114,9 +114,10 @@ struct pst_snapshot {
 struct walk {
     const struct python *python;
     struct pst_snapshot *snapshot;
-    size_t max_frames;            /* 0: all */
-    const pid_t *tids;
-    size_t tid_count;
+    size_t max_frames;            /* that are read of a thread; 0: all */
+    size_t shown_frames;          /* that are told of; what it waits for and holds, those around them say, too. 0: all */
+    const pid_t *tids;            /* of the threads that are told of; the same holds */
+    size_t tid_count;             /* 0: all */
     bool with_hooks, with_locals, with_waits;
     struct repr_bounds bounds;    /* of the values of locals */
     struct reach *reach;          /* what the frames' variables lead to is touched, too, and the threads' registers are
@@ -141,7 +142,10 @@ void walk_add_error(struct walk *walk, struct error_list *list, pst_error *error
 MUST_USE pst_error *walk_begin(struct walk *walk);
 /* All but walk->active, which is thread_name.c's. */
 void walk_free(struct walk *walk);
-/* Frees what a thread owns: errors. */
+/* Whether it is told of. */
+bool walk_wants_thread(const struct walk *walk, pid_t tid);
+/* Free what they own: errors. */
+void frame_clear(struct pst_frame *frame);
 void thread_clear(struct pst_thread *thread);
 
 /* ---- snapshot.c ------------------------------------------------------------------------------------ */
@@ -222,6 +226,10 @@ void threads_walk(struct walk *walk, const struct pst_interpreter *interpreter);
 pst_addr thread_tid_place(const struct python *python, uint64_t ident);
 /* Puts the threads in the target's order and adds those that run no Python. */
 MUST_USE pst_error *threads_join_target(struct walk *walk);
+/* The thread of the target's that the C library calls so; 0: there is none. */
+pid_t thread_find_by_ident(struct walk *walk, uint64_t ident);
+/* Leaves out what is not told of: threads, outer frames, deadlocks of other threads alone. */
+void threads_drop_unwanted(struct walk *walk);
 
 /* ---- thread_name.c --------------------------------------------------------------------------------- */
 

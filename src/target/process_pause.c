@@ -327,12 +327,21 @@ static void drop_gone(struct process *process)
     process->tracee_count = target->thread_count = kept;
 }
 
+/* Then none of those that are listed can end, and a thread more or less shows in their number. */
+static bool all_stand_still(const struct process *process)
+{
+    for (size_t i = 0; i < process->tracee_count; i++)
+        if (process->tracees[i].state != TRACEE_STOPPED && process->tracees[i].tid != process->target->pid)
+            return false; /* the main thread: as a zombie it stays for as long as the others are there */
+    return true;
+}
+
 static pst_error *stop_newborn(struct process *process, uint64_t deadline, struct obstacle *obstacle)
 {
     for (int round = 0; round < MAX_ROUNDS; round++) {
         drop_gone(process);
         size_t known = process->tracee_count;
-        if (process_count_threads(process) == known)
+        if (all_stand_still(process) && process_count_threads(process) == known)
             return NULL;
         TRY(process_add_new_threads(process));
         if (process->tracee_count == known || process_now_ns() >= deadline)

@@ -1,8 +1,9 @@
 /*
- * Who is inside of a “with lock:”, be it in a frame of the thread or in a generator that is such a block by way of
- * contextlib.contextmanager() (Lib/contextlib.py).
+ * Who is inside of a “with lock:”, be it in a frame of the thread, in a generator that is such a block by way of
+ * contextlib.contextmanager(), or by an ExitStack (Lib/contextlib.py).
  */
 #include "python/attribute.h"
+#include "python/deque.h"
 #include "python/object.h"
 #include "python/running.h"
 #include "python/string.h"
@@ -14,7 +15,7 @@
 enum {
     MAX_HELD = 1 << 16,
     MAX_RELEASED = 64,       /* of one thread: calls of Condition.wait() in each other */
-    MAX_GENERATORS = 64,     /* that the blocks of one frame lead to */
+    MAX_INNER = 256,         /* generators and calls of stacks that the blocks of one frame lead to */
 };
 
 /* ---- which lock it is ------------------------------------------------------------------------------------ */
@@ -61,6 +62,37 @@ static pst_error *find_generator(struct waits *waits, pst_addr manager, pst_addr
     return is_it ? attribute_get(waits->python, manager, "gen", NULL, generator) : NULL;
 }
 
+/* The __exit__ methods that an ExitStack will call; 0: it is none. */
+static pst_error *find_stack(struct waits *waits, pst_addr manager, pst_addr *deque)
+{
+    struct type *type;
+    bool is_it;
+    *deque = 0;
+    TRY(type_of(&waits->details->types, manager, &type));
+    TRY(is_of_class(waits, type, "contextlib", "ExitStack", &is_it));
+    if (is_it)
+        TRY(attribute_get(waits->python, manager, "_exit_callbacks", NULL, deque));
+    if (!*deque)
+        return NULL;
+    TRY(type_of(&waits->details->types, *deque, &type));
+    *deque = type_is(type, "collections", "deque") ? *deque : 0;
+    return NULL;
+}
+
+/* Of an entry of it: (is_sync, method). To 3.7 the method is a function around another. */
+static pst_error *read_callback(struct waits *waits, pst_addr entry, pst_addr *manager)
+{
+    pst_addr items, method;
+    uint64_t count;
+    bool exits;
+    TRY(tuple_find_items(waits->python, entry, &items, &count));
+    TRY(count == 2 ? pointer_at(waits->python, items, 1, &method)
+                   : error_new(PST_ERROR_CORRUPT, "it has %llu items", (unsigned long long)count));
+    TRY(with_block_is_exit(waits, method, manager, &exits));
+    *manager = exits ? *manager : 0;
+    return NULL;
+}
+
 /* ---- the list -------------------------------------------------------------------------------------------- */
 
 /* Of one thread, from its innermost frame outwards. */
@@ -68,7 +100,7 @@ struct lister {
     struct waits *waits;
     size_t thread;
     struct pst_frame *frame;
-    size_t generator_count;          /* that were looked into for this frame */
+    size_t inner_count;              /* of what is no block of the frame itself, but was looked into for it */
     pst_addr released[MAX_RELEASED]; /* locks that frames further in have let go of, and will take back */
     size_t released_count;
 };
@@ -117,7 +149,7 @@ static pst_error *add_generator(struct lister *lister, pst_addr generator, struc
     struct waits *waits = lister->waits;
     struct with_blocks blocks = {.count = 0};
     struct pst_frame frame;
-    if (lister->generator_count++ >= MAX_GENERATORS)
+    if (lister->inner_count++ >= MAX_INNER)
         return NULL;
     pst_error *error = read_generator(waits, generator, &frame);
     if (!error && frame.code)
@@ -131,22 +163,43 @@ static pst_error *add_generator(struct lister *lister, pst_addr generator, struc
     return NULL;
 }
 
+static pst_error *add_stack(struct lister *lister, pst_addr deque, struct held_lock held)
+{
+    struct deque_reader reader;
+    uint64_t count = 0;
+    pst_error *error = deque_start(lister->waits->python, deque, &reader, &count);
+    while (!error && count-- > 0 && lister->inner_count++ < MAX_INNER) {
+        pst_addr entry, manager = 0;
+        error = deque_next(&reader, &entry);
+        if (!error)
+            pst_error_free(read_callback(lister->waits, entry, &manager)); /* another function that it will call */
+        if (manager)
+            TRY(add_manager(lister, manager, held));
+    }
+    pst_error_free(error);
+    return NULL;
+}
+
 static pst_error *add_manager(struct lister *lister, pst_addr manager, struct held_lock held)
 {
-    pst_addr generator = 0;
+    pst_addr generator = 0, stack = 0;
     pst_error *error = find_lock(lister->waits, manager, &held.lock);
     if (!error && !held.lock)
         error = find_generator(lister->waits, manager, &generator);
+    if (!error && !held.lock && !generator)
+        error = find_stack(lister->waits, manager, &stack);
     pst_error_free(error); /* an object of another kind */
     if (!error && held.lock)
         return add_held(lister, held);
-    return !error && generator ? add_generator(lister, generator, held) : NULL;
+    if (!error && generator)
+        return add_generator(lister, generator, held);
+    return !error && stack ? add_stack(lister, stack, held) : NULL;
 }
 
 static pst_error *add_frame(struct lister *lister)
 {
     struct with_blocks blocks;
-    lister->generator_count = 0;
+    lister->inner_count = 0;
     TRY(with_blocks_read(lister->waits, lister->frame, &blocks));
     for (size_t i = 0; i < blocks.count; i++) {
         struct held_lock held = {.thread = lister->thread, .frame = lister->frame,

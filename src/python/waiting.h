@@ -138,6 +138,8 @@ struct with_blocks {
 };
 
 MUST_USE pst_error *with_blocks_read(struct waits *waits, const struct pst_frame *frame, struct with_blocks *blocks);
+/* Whether it is a method __exit__(); *self is what of, as far as it says so itself. */
+MUST_USE pst_error *with_block_is_exit(struct waits *waits, pst_addr object, pst_addr *self, bool *exits);
 /* The line of the “with”; *line is -1: not known. */
 MUST_USE pst_error *with_block_find_line(struct waits *waits, const struct code *code, int handler, int *line);
 /* Sets *found if between the “with” and where the frame is a method release() is called, be it of what it may. */

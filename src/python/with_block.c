@@ -221,8 +221,7 @@ static pst_error *read_stack_slot(struct waits *waits, pst_addr stack, int depth
     return NULL;
 }
 
-/* Whether it is a method that leaves a “with” block; *self is what of, as far as it says so itself. */
-static pst_error *is_exit(struct waits *waits, pst_addr object, pst_addr *self, bool *exits)
+pst_error *with_block_is_exit(struct waits *waits, pst_addr object, pst_addr *self, bool *exits)
 {
     const struct python *python = waits->python;
     struct type *type;
@@ -258,7 +257,7 @@ static pst_error *find_manager(struct waits *waits, pst_addr stack, int depth, p
     *manager = 0;
     TRY(read_stack_slot(waits, stack, depth, &top));
     if (top)
-        TRY(is_exit(waits, top, manager, &exits));
+        TRY(with_block_is_exit(waits, top, manager, &exits));
     if (exits && *manager)
         return NULL;
     *manager = 0;
@@ -266,7 +265,7 @@ static pst_error *find_manager(struct waits *waits, pst_addr stack, int depth, p
         return NULL;
     TRY(read_stack_slot(waits, stack, depth - 1, &below));
     if (below)
-        TRY(is_exit(waits, below, manager, &exits));
+        TRY(with_block_is_exit(waits, below, manager, &exits));
     if (exits && !*manager)
         *manager = top;
     if (!exits)

@@ -323,17 +323,24 @@ struct pst_exception {
     pst_text type;           /* "ValueError", "requests.exceptions.Timeout"; data == NULL: not known */
     pst_text message;        /* as str() gives it, as far as no Python code must be run for that, and at most so many
                               * characters as pst_snapshot_options.value_chars; data == NULL: not known */
-    const pst_text *notes;   /* __notes__, 3.11+: those that are str */
+    const pst_text *notes;   /* __notes__, 3.11+, as tracebacks show them */
     size_t note_count;
     bool handled;            /* an except, finally or with block has it, or had; false: it is on its way to one, or
                               * found none */
     const pst_traceback_entry *traceback; /* the most recent call last */
     size_t traceback_count;
-    bool traceback_is_cut;   /* the innermost entries were left out */
+    bool traceback_is_cut;   /* entries were left out, there where the gap is */
     const pst_exception *cause, *context; /* __cause__, __context__; NULL: none */
     bool suppress_context;   /* raise … from …: tracebacks do not show the context */
     const pst_exception *const *exceptions; /* of an ExceptionGroup */
     size_t exception_count;
+    bool message_is_str;     /* false: str() may say something else, as a __str__ that is not known was not run; the
+                              * message is made of `args` */
+    bool is_repeated;        /* one of a group that was told of already, in this thread: here are only its type and
+                              * message */
+    size_t traceback_gap;    /* traceback_is_cut: the index of the entry before which entries are missing; it may be
+                              * traceback_count: the innermost ones are */
+    size_t traceback_gap_count; /* how many are; 0: not known */
 };
 
 /* Those that the thread handles and the one that it raises, innermost first; NULL past the end. What could not be read

@@ -14,9 +14,11 @@ static bool is_number(const char *word)
     return *word && word[strspn(word, "0123456789")] == '\0';
 }
 
-/* The command that `word` was probably meant to be, if it names no file. */
+/* The command that `word` was probably meant to be, if it names no file: it is what py-spy and pystack call it. */
 static const struct command *guess_command(const char *word)
 {
+    if (!strcmp(word, "dump") || !strcmp(word, "remote"))
+        return &stack_command;
     const struct command *guess = NULL;
     unsigned guess_distance = strlen(word) > 3 ? 3 : 2;
     for (const struct command *const *command = commands; *command; command++) {
@@ -36,6 +38,8 @@ static void check_for_misspelt_command(struct scan *scan)
     if (is_number(word) || strchr(word, '/') || !strcmp(word, "-") || access(word, F_OK) == 0)
         return;
     const struct command *guess = guess_command(word);
+    if (!strcmp(word, "help"))
+        usage_failure("there is no command (and no file) 'help'; it is 'pystander --help', or 'pystander COMMAND --help'");
     if (guess)
         usage_failure("there is no command (and no file) '%s'; did you mean '%s'?", word, guess->name);
     struct scan rest = *scan;

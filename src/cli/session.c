@@ -65,7 +65,7 @@ static char *make_hint(const struct invocation *invocation, pst_error_code code)
     return hint;
 }
 
-/* Why nothing was found may well be what the target lacks: a truncated core, a file of another build. */
+/* A truncated core, a file of another build. */
 static void print_target_errors(const struct session *session)
 {
     const pst_error *error = session->report.target ? pst_target_get_errors(session->report.target) : NULL;
@@ -78,8 +78,9 @@ int session_fail(struct session *session, pst_error *error)
     pst_error_code code = pst_error_get_code(error);
     char *added_hint = make_hint(session->invocation, code);
     const char *own_hint = pst_error_get_hint(error);
-    message_error(error, added_hint);
+    /* What the target lacks may be why: first that, then what came of it. */
     print_target_errors(session);
+    message_error(error, added_hint);
     print_problem(session, &(struct report_problem){
                                .code = code,
                                .address = pst_error_get_address(error),

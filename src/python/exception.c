@@ -1,7 +1,9 @@
 #include "python/exception.h"
 
 #include "python/object.h"
+#include "python/str.h"
 #include "python/string.h"
+#include "target/signal.h"
 
 #include <string.h>
 
@@ -16,9 +18,10 @@ struct message {
     pst_addr exception;
     const struct message *outer;
     size_t depth;
+    bool *is_str;              /* false: an unknown __str__ would have a part in it */
 };
 
-static pst_error *add_message(struct repr *repr, pst_addr exception, const struct message *outer);
+static pst_error *add_message(struct repr *repr, pst_addr exception, const struct message *outer, bool *is_str);
 
 pst_error *exception_check(const struct python *python, pst_addr object, bool *is_exception)
 {
@@ -32,45 +35,13 @@ pst_error *exception_check(const struct python *python, pst_addr object, bool *i
 
 /* ---- str() of a part ----------------------------------------------------------------------------------- */
 
-/* A number of 2.7, where str() and repr() differ. */
-static pst_error *add_number_2(struct repr *repr, pst_addr object, enum value_kind kind)
-{
-    struct value value;
-    struct text *text = repr->text;
-    if (kind == VALUE_LONG) {
-        TRY(repr_add_scalar(repr, object, kind));
-        text->size -= text->size && text->data[text->size - 1] == 'L';
-        return NULL;
-    }
-    TRY(value_read_as(repr->python, repr->arena, object, kind, &value));
-    if (kind == VALUE_FLOAT)
-        repr_add_short_double(value.real, text);
-    else
-        repr_add_short_complex(value.real, value.imaginary, text);
-    return NULL;
-}
-
 static pst_error *add_str_of_object(const struct message *message, pst_addr object)
 {
-    struct repr *repr = message->repr;
     struct type *type;
-    struct type_definer definer;
-    bool is_2 = python_is_2(repr->python);
-    TRY(type_of(repr->types, object, &type));
+    TRY(type_of(message->repr->types, object, &type));
     if (type->flags & TPFLAGS_BASE_EXC_SUBCLASS)
-        return add_message(repr, object, message);
-    type_find_str(repr->types, type, &definer);
-    if (definer.origin != REPR_IN_C)
-        return repr_add_object(repr, object);
-    if (text_is(definer.name, "str") || (is_2 && text_is(definer.name, "unicode")))
-        return repr_add_name(repr, object);
-    if (is_2 && text_is(definer.name, "long"))
-        return add_number_2(repr, object, VALUE_LONG);
-    if (is_2 && text_is(definer.name, "float"))
-        return add_number_2(repr, object, VALUE_FLOAT);
-    if (is_2 && text_is(definer.name, "complex"))
-        return add_number_2(repr, object, VALUE_COMPLEX);
-    return repr_add_object(repr, object);
+        return add_message(message->repr, object, message, message->is_str);
+    return str_add(message->repr, object, message->is_str);
 }
 
 /* What does not hold the whole message up if it can't be read: as repr_add_object(). */
@@ -341,7 +312,7 @@ static pst_error *read_bad_part(const struct message *message, struct bad_part *
     TRY(field_address(python, message->exception, F(PyUnicodeErrorObject_object), &part->object));
     TRY(field_signed(python, message->exception, F(PyUnicodeErrorObject_start), &part->start));
     TRY(field_signed(python, message->exception, F(PyUnicodeErrorObject_end), &part->end));
-    if (!part->object || part->start < 0 || part->end != part->start + 1)
+    if (!part->object || part->start < 0 || (uint64_t)part->end != (uint64_t)part->start + 1)
         return NULL;
     return string_read_character(python, part->object, (uint64_t)part->start, &part->character, &part->is_single);
 }
@@ -399,13 +370,135 @@ static pst_error *add_translate_error(const struct message *message)
     return add_unicode_error(message, "can't translate", false, false);
 }
 
+/* ---- the standard library's, whose __str__ is written in Python ---------------------------------------- */
+
+/* One that nobody knows, in Python or C: it is not run. */
+static pst_error *add_unknown(const struct message *message)
+{
+    *message->is_str = false;
+    return add_base(message);
+}
+
+/* *there is false: it does not have all of these attributes. */
+static pst_error *get_attributes(const struct message *message, const char *const names[2], pst_addr values[2],
+                                 bool *there)
+{
+    struct instance instance = {.address = message->exception};
+    TRY(type_of(message->repr->types, instance.address, &instance.type));
+    *there = true;
+    for (size_t i = 0; i < 2 && names[i] && *there; i++) {
+        TRY(repr_get_attribute(message->repr, &instance, names[i], &values[i]));
+        *there = values[i];
+    }
+    return NULL;
+}
+
+/* Text, the str() of attributes, text. */
+static pst_error *add_sentence(const struct message *message, const char *const names[2], const char *const texts[3])
+{
+    pst_addr values[2];
+    bool there;
+    TRY(get_attributes(message, names, values, &there));
+    if (!there)
+        return add_unknown(message);
+    text_add_string(message->repr->text, texts[0]);
+    for (size_t i = 0; i < 2 && names[i]; i++) {
+        TRY(add_str_of(message, values[i]));
+        text_add_string(message->repr->text, texts[i + 1]);
+    }
+    return NULL;
+}
+
+/* signal.Signals(number): 3.11 brought SIGSTKFLT. */
+static void add_signal(const struct message *message, int number)
+{
+    enum { STACK_FAULT = 16, FIRST_REALTIME = 34, LAST_REALTIME = 64 };
+    enum signal_effect effect;
+    const char *name = number == FIRST_REALTIME  ? "SIGRTMIN"
+                       : number == LAST_REALTIME ? "SIGRTMAX"
+                                                 : signal_name(number, &effect);
+    if (number == STACK_FAULT && python_minor_version(message->repr->python) < 311)
+        name = NULL;
+    if (name)
+        text_printf(message->repr->text, "' died with <Signals.%s: %d>.", name, number);
+    else
+        text_printf(message->repr->text, "' died with unknown signal %d.", number);
+}
+
+static pst_error *add_exit_status(const struct message *message, pst_addr command, int status)
+{
+    struct repr *repr = message->repr;
+    bool is_quoted = python_minor_version(repr->python) < 315;
+    text_add_string(repr->text, is_quoted ? "Command '" : "Command ");
+    TRY(is_quoted ? add_str_of(message, command) : repr_add_object(repr, command));
+    text_printf(repr->text, "%s returned non-zero exit status %d%s", is_quoted ? "'" : "", status,
+                python_is_2(repr->python) ? "" : ".");
+    return NULL;
+}
+
+/* subprocess.CalledProcessError */
+static pst_error *add_called_process_error(const struct message *message)
+{
+    static const char *const names[] = {"cmd", "returncode"};
+    struct repr *repr = message->repr;
+    pst_addr values[2];
+    struct value code = {0};
+    bool there;
+    TRY(get_attributes(message, names, values, &there));
+    if (there)
+        TRY(value_read(repr->python, repr->arena, values[1], &code));
+    int64_t number = code.kind == VALUE_INT && code.digit_count <= 2 ? long_of(&code) : INT64_MIN;
+    if (!there || number > INT32_MAX || number < -INT32_MAX)
+        return add_unknown(message);
+    if (number >= 0 || python_is_2(repr->python))
+        return add_exit_status(message, values[0], (int)number);
+    text_add_string(repr->text, "Command '");
+    TRY(add_str_of(message, values[0]));
+    add_signal(message, (int)-number);
+    return NULL;
+}
+
+/* subprocess.TimeoutExpired */
+static pst_error *add_timeout_expired(const struct message *message)
+{
+    static const char *const names[] = {"cmd", "timeout"};
+    static const char *const texts[] = {"Command '", "' timed out after ", " seconds"};
+    return add_sentence(message, names, texts);
+}
+
+/* urllib.error.URLError */
+static pst_error *add_url_error(const struct message *message)
+{
+    static const char *const names[] = {"reason", NULL};
+    static const char *const texts[] = {"<urlopen error ", ">", NULL};
+    return add_sentence(message, names, texts);
+}
+
+/* urllib.error.HTTPError */
+static pst_error *add_http_error(const struct message *message)
+{
+    static const char *const names[] = {"code", "msg"};
+    static const char *const texts[] = {"HTTP Error ", ": ", ""};
+    return add_sentence(message, names, texts);
+}
+
+/* configparser.Error */
+static pst_error *add_config_error(const struct message *message)
+{
+    static const char *const names[] = {"message", NULL}, *const names_2[] = {"_Error__message", NULL};
+    static const char *const texts[] = {"", "", NULL};
+    return add_sentence(message, python_is_2(message->repr->python) ? names_2 : names, texts);
+}
+
 /* ---- all of them --------------------------------------------------------------------------------------- */
 
 /* By the class whose __str__ it is; 2.7's names begin with "exceptions.". */
-static const struct {
+struct kind {
     const char *definer;
     pst_error *(*add)(const struct message *message);
-} kinds[] = {
+};
+
+static const struct kind kinds[] = {
     {"BaseExceptionGroup", add_group},
     {"EnvironmentError", add_os_error},
     {"ImportError", add_import_error},
@@ -417,6 +510,17 @@ static const struct {
     {"UnicodeEncodeError", add_encode_error},
     {"UnicodeTranslateError", add_translate_error},
     {"ssl.SSLError", add_ssl_error},
+};
+
+static const struct kind kinds_in_python[] = {
+    {"ConfigParser.Error", add_config_error}, /* 2.7 */
+    {"configparser.Error", add_config_error},
+    {"subprocess.CalledProcessError", add_called_process_error},
+    {"subprocess.TimeoutExpired", add_timeout_expired},
+    {"urllib.error.HTTPError", add_http_error},
+    {"urllib.error.URLError", add_url_error},
+    {"urllib2.HTTPError", add_http_error},
+    {"urllib2.URLError", add_url_error},
 };
 
 static pst_text without_module_2(pst_text name)
@@ -437,26 +541,39 @@ static pst_error *add_kind(const struct message *message)
                          (unsigned long long)message->exception);
     type_find_str(message->repr->types, type, &definer);
     pst_text name = without_module_2(definer.name);
-    for (size_t i = 0; definer.origin == REPR_IN_C && i < sizeof kinds / sizeof *kinds; i++)
-        if (text_is(name, kinds[i].definer))
-            return kinds[i].add(message);
-    return add_base(message);
+    bool is_in_c = definer.origin == REPR_IN_C;
+    const struct kind *candidates = is_in_c ? kinds : kinds_in_python;
+    size_t count = is_in_c ? sizeof kinds / sizeof *kinds : sizeof kinds_in_python / sizeof *kinds_in_python;
+    for (size_t i = 0; i < count && definer.origin != REPR_UNKNOWN; i++)
+        if (text_is(name, candidates[i].definer))
+            return candidates[i].add(message);
+    return is_in_c && text_is(name, "BaseException") ? add_base(message) : add_unknown(message);
 }
 
-static pst_error *add_message(struct repr *repr, pst_addr exception, const struct message *outer)
+/* What two exceptions share would be shown twice, and what these share four times: as in a repr, limits end it. */
+static pst_error *add_message(struct repr *repr, pst_addr exception, const struct message *outer, bool *is_str)
 {
-    struct message message = {repr, exception, outer, outer ? outer->depth + 1 : 0};
+    struct message message = {repr, exception, outer, outer ? outer->depth + 1 : 0, is_str};
     bool is_cycle = false;
+    TRY(repr_check_limits(repr));
     for (; outer && !is_cycle; outer = outer->outer)
         is_cycle = outer->exception == exception;
-    if (is_cycle || message.depth > MAX_DEPTH) {
+    if (is_cycle || message.depth > MAX_DEPTH || (message.depth && repr_get_left(repr) == 0)) {
         text_add_string(repr->text, is_cycle ? "..." : "…");
         return NULL;
     }
     return add_kind(&message);
 }
 
-pst_error *exception_read_message(struct repr *repr, pst_addr exception)
+pst_error *exception_read_message(struct repr *repr, pst_addr exception, bool *is_str)
 {
-    return add_message(repr, exception, NULL);
+    *is_str = true;
+    return add_message(repr, exception, NULL, is_str);
+}
+
+pst_error *exception_read_str(struct repr *repr, pst_addr object, bool *is_str)
+{
+    const struct message message = {.repr = repr, .is_str = is_str};
+    *is_str = true;
+    return add_str_of(&message, object);
 }

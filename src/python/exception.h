@@ -12,9 +12,12 @@ MUST_USE pst_error *exception_check(const struct python *python, pst_addr object
  * repr_start(); of its bounds, those of characters hold for the strings in the message, which are cut, and counted, as
  * everywhere; and parts that can't be read are kept in repr->error, likewise. An error ends the text where it is.
  *
- * A __str__ written in Python is not run: of an exception whose class has one, the message is made of its `args`, as
- * BaseException does it; any other object in a message is shown by its repr.
+ * Those __str__ of the standard library that are known are done here, and none is run. Of an exception whose class has
+ * another one, the message is made of its `args`, as BaseException does it, and an object in a message that has one is
+ * shown by its repr. *is_str is false then: str() may say something else.
  */
-MUST_USE pst_error *exception_read_message(struct repr *repr, pst_addr exception);
+MUST_USE pst_error *exception_read_message(struct repr *repr, pst_addr exception, bool *is_str);
+/* The same of any object. */
+MUST_USE pst_error *exception_read_str(struct repr *repr, pst_addr object, bool *is_str);
 
 #endif

@@ -17,6 +17,8 @@ enum {
     MAX_STACK_ITEMS = 1 << 14, /* generators in each other */
     MAX_NOTES = 100,           /* of one exception */
     MAX_MEMBERS = 100,         /* of one group */
+    MAX_WORK = 1 << 22,        /* reads for one thread, and no more than a part of those that are left: */
+    WORK_PART = 4,             /* what else there is to tell is not to be spoiled; nor by one message or note */
 };
 
 /* The exceptions of one thread, as they are read. */
@@ -25,6 +27,7 @@ struct reading {
     struct pst_thread *thread;
     pst_addr seen[MAX_COUNT];  /* each is told of once: a cause is mostly the context, too */
     size_t seen_count;
+    size_t told_count;         /* with those of groups that are told of again */
     bool is_full;              /* and that was said */
     const pst_exception *found[MAX_COUNT]; /* not those that others lead to */
     size_t count;
@@ -38,6 +41,33 @@ static void add_error(struct reading *reading, pst_error *error)
 static void *allocate(struct reading *reading, size_t size)
 {
     return arena_alloc(&reading->details->walk->snapshot->arena, size + 1);
+}
+
+/* From here on, only a part of the reads that are left may be done; *kept are those that end_part() gives back. */
+static void begin_part(struct reading *reading, uint64_t *kept)
+{
+    struct memory *memory = reading->details->walk->python->memory;
+    uint64_t left = memory_get_work_left(memory), part = left / WORK_PART;
+    part = part < MAX_WORK ? part : MAX_WORK;
+    memory_set_work(memory, part);
+    *kept = left - part;
+}
+
+static void end_part(struct reading *reading, uint64_t kept)
+{
+    struct memory *memory = reading->details->walk->python->memory;
+    memory_set_work(memory, kept + memory_get_work_left(memory));
+}
+
+/* The same of a part that made a text, and ended with this error. */
+static pst_error *end_text(struct reading *reading, uint64_t kept, pst_error *error)
+{
+    bool is_used_up = !memory_get_work_left(reading->details->walk->python->memory);
+    end_part(reading, kept);
+    if (!error || !is_used_up || pst_error_get_code(error) != PST_ERROR_LIMIT)
+        return error;
+    pst_error_free(error);
+    return error_new(PST_ERROR_LIMIT, "a text of too many objects: the rest was left out");
 }
 
 /* None stands for none. */
@@ -95,32 +125,61 @@ static pst_error *read_name(struct reading *reading, pst_addr str, pst_text *tex
     return details_copy_text(details, text);
 }
 
+/* As str() or repr() has it. What went wrong with a part of it is kept. */
+static pst_error *read_note(struct reading *reading, pst_addr object, bool by_str, pst_text *note)
+{
+    struct details *details = reading->details;
+    struct repr repr;
+    uint64_t kept;
+    bool is_str;
+    details->text.size = 0;
+    repr_start(&repr, &details->types, &details->scratch, details->walk->bounds, &details->text);
+    begin_part(reading, &kept);
+    pst_error *error = by_str ? exception_read_str(&repr, object, &is_str) : repr_add_object(&repr, object);
+    add_error(reading, end_text(reading, kept, error));
+    add_error(reading, repr.error);
+    arena_reset(&details->scratch);
+    return details_copy_text(details, note);
+}
+
+/* traceback.py: str() of each of a sequence, of which lists and tuples are known here; repr() of anything else. */
 static pst_error *read_notes(struct reading *reading, pst_addr value, pst_exception *exception)
 {
     const struct python *python = reading->details->walk->python;
-    pst_addr list;
-    const pst_addr *items;
-    size_t count;
+    pst_addr object;
+    struct type *type;
+    const pst_addr *items = &object;
+    size_t count = 1;
     if (python_minor_version(python) < 311)
         return NULL;
-    TRY(attribute_get(python, value, "__notes__", NULL, &list));
-    if (!list)
+    TRY(attribute_get(python, value, "__notes__", NULL, &object));
+    TRY(drop_none(reading, &object));
+    if (!object)
         return NULL;
-    TRY(read_items(reading, list, MAX_NOTES, "notes", &items, &count));
+    TRY(type_of(&reading->details->types, object, &type));
+    bool is_sequence = type->flags & (TPFLAGS_LIST_SUBCLASS | TPFLAGS_TUPLE_SUBCLASS);
+    if (is_sequence)
+        TRY(read_items(reading, object, MAX_NOTES, "notes", &items, &count));
     pst_text *notes = allocate(reading, count * sizeof *notes);
     if (!notes)
         return error_no_memory();
     exception->notes = notes;
-    for (size_t i = 0; i < count; i++) {
-        struct type *type;
-        TRY(type_of(&reading->details->types, items[i], &type));
-        if (type->flags & TPFLAGS_UNICODE_SUBCLASS)
-            TRY(read_name(reading, items[i], &notes[exception->note_count++]));
-    }
+    for (size_t i = 0; i < count; i++)
+        TRY(read_note(reading, items[i], is_sequence, &notes[exception->note_count++]));
     return NULL;
 }
 
+/* Tracebacks leave the module of 2.7's own out, as that of builtins. */
+static pst_error *read_type_name(struct reading *reading, const struct type *type, pst_text *name)
+{
+    struct type plain = *type;
+    if (python_is_2(reading->details->walk->python) && text_is(type->module, "exceptions"))
+        plain.module = (pst_text){0};
+    return details_read_type_name(reading->details, &plain, name);
+}
+
 static const pst_exception *read_exception(struct reading *reading, const struct raised *raised);
+static const pst_exception *read_member(struct reading *reading, const struct raised *member);
 
 static pst_error *read_members(struct reading *reading, pst_addr value, const struct type *type,
                                pst_exception *exception)
@@ -143,8 +202,10 @@ static pst_error *read_members(struct reading *reading, pst_addr value, const st
     exception->exceptions = members;
     for (size_t i = 0; i < count; i++) {
         const struct raised member = {.value = items[i], .handled = exception->handled};
-        members[exception->exception_count] = read_exception(reading, &member);
-        exception->exception_count += members[exception->exception_count] != NULL;
+        members[i] = read_member(reading, &member);
+        if (!members[i])
+            return NULL;
+        exception->exception_count++;
     }
     return NULL;
 }
@@ -161,7 +222,7 @@ static pst_error *read_other(struct reading *reading, pst_addr value, enum field
     return NULL;
 }
 
-static pst_error *read_others(struct reading *reading, pst_addr value, pst_exception *exception)
+static pst_error *read_cause(struct reading *reading, pst_addr value, pst_exception *exception)
 {
     const struct python *python = reading->details->walk->python;
     uint64_t suppress;
@@ -169,20 +230,40 @@ static pst_error *read_others(struct reading *reading, pst_addr value, pst_excep
         return NULL;
     TRY(field_unsigned(python, value, F(PyBaseExceptionObject_suppress_context), &suppress));
     exception->suppress_context = suppress;
-    TRY(read_other(reading, value, F(PyBaseExceptionObject_cause), &exception->cause));
+    return read_other(reading, value, F(PyBaseExceptionObject_cause), &exception->cause);
+}
+
+static pst_error *read_context(struct reading *reading, pst_addr value, pst_exception *exception)
+{
+    if (!has(reading->details->walk->python, F(PyBaseExceptionObject_context)))
+        return NULL;
     return read_other(reading, value, F(PyBaseExceptionObject_context), &exception->context);
+}
+
+/* In the order in which tracebacks show them: then a context that they do not show, which may be a member, too. */
+static void read_others(struct reading *reading, const struct instance *value, pst_exception *exception)
+{
+    add_error(reading, read_cause(reading, value->address, exception));
+    if (!exception->suppress_context)
+        add_error(reading, read_context(reading, value->address, exception));
+    add_error(reading, read_members(reading, value->address, value->type, exception));
+    if (exception->suppress_context)
+        add_error(reading, read_context(reading, value->address, exception));
 }
 
 static pst_error *read_message(struct reading *reading, const struct instance *value, pst_exception *exception)
 {
     struct details *details = reading->details;
     struct repr repr;
+    uint64_t kept;
     details->text.size = 0;
     repr_start(&repr, &details->types, &details->scratch, details->walk->bounds, &details->text);
-    pst_error *error = exception_read_message(&repr, value->address);
+    begin_part(reading, &kept);
+    pst_error *error = exception_read_message(&repr, value->address, &exception->message_is_str);
+    error = end_text(reading, kept, error);
     arena_reset(&details->scratch);
-    if (!error)
-        error = repr.error;
+    pst_error_free(error ? repr.error : NULL);
+    error = error ? error : repr.error;
     pst_error *failure = details_copy_text(details, &exception->message);
     pst_error_free(failure ? error : NULL);
     return failure ? failure : error;
@@ -207,24 +288,33 @@ static void read_parts(struct reading *reading, const struct instance *value, ps
     add_error(reading, error);
     add_error(reading, read_message(reading, value, exception));
     add_error(reading, read_notes(reading, value->address, exception));
-    add_error(reading, read_others(reading, value->address, exception));
-    add_error(reading, read_members(reading, value->address, value->type, exception));
+    read_others(reading, value, exception);
 }
 
-/* false: it was read before, or there are too many. */
-static bool note(struct reading *reading, pst_addr address)
+static bool is_told(const struct reading *reading, pst_addr address)
 {
     for (size_t i = 0; i < reading->seen_count; i++)
         if (reading->seen[i] == address)
-            return false;
-    if (reading->seen_count == MAX_COUNT) {
+            return true;
+    return false;
+}
+
+/* NULL: there are too many. */
+static pst_exception *begin_exception(struct reading *reading, const struct raised *raised)
+{
+    if (reading->told_count == MAX_COUNT) {
         if (!reading->is_full)
             add_error(reading, error_new(PST_ERROR_LIMIT, "more than %d: the rest was left out", MAX_COUNT));
         reading->is_full = true;
-        return false;
+        return NULL;
     }
-    reading->seen[reading->seen_count++] = address;
-    return true;
+    reading->told_count++;
+    pst_exception *exception = allocate(reading, sizeof *exception);
+    if (exception)
+        *exception = (pst_exception){.handled = raised->handled};
+    else
+        add_error(reading, error_no_memory());
+    return exception;
 }
 
 /* 2.7: classes that are no types. */
@@ -259,7 +349,7 @@ static pst_error *read_class_name(struct reading *reading, pst_addr class, pst_t
             return read_old_class_name(reading, class, name);
     }
     TRY(type_get(&reading->details->types, class, &type));
-    return details_read_type_name(reading->details, type, name);
+    return read_type_name(reading, type, name);
 }
 
 static bool is_string(const struct python *python, const struct type *type)
@@ -274,7 +364,8 @@ static pst_error *read_unmade(struct reading *reading, const struct raised *rais
     struct details *details = reading->details;
     if (value->address && !value->type->is_heap && text_is(value->type->name, "instance"))
         exception->address = value->address;
-    if (value->address && is_string(details->walk->python, value->type))
+    exception->message_is_str = value->address && is_string(details->walk->python, value->type);
+    if (exception->message_is_str)
         TRY(read_name(reading, value->address, &exception->message));
     else if (value->address)
         TRY(details_read_repr(details, value->address, details->walk->bounds, &exception->message));
@@ -284,12 +375,14 @@ static pst_error *read_unmade(struct reading *reading, const struct raised *rais
 static pst_error *read_into(struct reading *reading, const struct raised *raised, pst_exception *exception)
 {
     struct instance value = {.address = raised->value};
+    if (!raised->value && !raised->type)
+        return error_new(PST_ERROR_CORRUPT, "one at the null pointer");
     if (value.address)
         TRY(type_of(&reading->details->types, value.address, &value.type));
     bool is_exception = value.type && value.type->flags & TPFLAGS_BASE_EXC_SUBCLASS;
     bool has_class = raised->type && !is_exception;
     TRY(has_class ? read_class_name(reading, raised->type, &exception->type)
-                  : details_read_type_name(reading->details, value.type, &exception->type));
+                  : read_type_name(reading, value.type, &exception->type));
     if (!is_exception)
         return read_unmade(reading, raised, &value, exception);
     exception->address = value.address;
@@ -297,19 +390,36 @@ static pst_error *read_into(struct reading *reading, const struct raised *raised
     return NULL;
 }
 
-/* NULL: there is none to tell of. */
+/* NULL: there is none to tell of: it was told of, or there are too many. */
 static const pst_exception *read_exception(struct reading *reading, const struct raised *raised)
 {
     pst_addr address = raised->value ? raised->value : raised->type;
-    if (!note(reading, address))
+    pst_exception *exception = is_told(reading, address) ? NULL : begin_exception(reading, raised);
+    if (!exception)
         return NULL;
-    pst_exception *exception = allocate(reading, sizeof *exception);
-    if (!exception) {
-        add_error(reading, error_no_memory());
-        return NULL;
-    }
-    exception->handled = raised->handled;
+    reading->seen[reading->seen_count++] = address;
     add_error(reading, read_into(reading, raised, exception));
+    return exception;
+}
+
+static pst_error *read_again(struct reading *reading, pst_addr address, pst_exception *exception)
+{
+    struct instance value = {.address = address};
+    exception->address = address;
+    exception->is_repeated = true;
+    TRY(type_of(&reading->details->types, address, &value.type));
+    TRY(read_type_name(reading, value.type, &exception->type));
+    return read_message(reading, &value, exception);
+}
+
+/* Of a group: all are told of, so that their numbers are right; of one that was told of before, what it is. */
+static const pst_exception *read_member(struct reading *reading, const struct raised *member)
+{
+    if (!is_told(reading, member->value))
+        return read_exception(reading, member);
+    pst_exception *exception = begin_exception(reading, member);
+    if (exception)
+        add_error(reading, read_again(reading, member->value, exception));
     return exception;
 }
 
@@ -398,15 +508,23 @@ static pst_error *add_unhandled(struct reading *reading)
     return add(reading, raised);
 }
 
+static void add_all(struct reading *reading)
+{
+    uint64_t kept;
+    begin_part(reading, &kept);
+    add_error(reading, add_raised(reading));
+    add_error(reading, add_handled(reading));
+    add_error(reading, add_kept(reading));
+    add_error(reading, add_unhandled(reading));
+    end_part(reading, kept);
+}
+
 void details_add_exceptions(struct details *details, struct pst_thread *thread)
 {
     struct reading reading = {.details = details, .thread = thread};
     if (!thread->address)
         return;
-    add_error(&reading, add_raised(&reading));
-    add_error(&reading, add_handled(&reading));
-    add_error(&reading, add_kept(&reading));
-    add_error(&reading, add_unhandled(&reading));
+    add_all(&reading);
     if (!reading.count)
         return;
     thread->exceptions = arena_copy(&details->walk->snapshot->arena, reading.found,

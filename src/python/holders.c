@@ -264,12 +264,14 @@ static bool index_all(struct waits *waits)
 
 pst_error *held_locks_list(struct waits *waits)
 {
+    const struct pst_snapshot *snapshot = waits->details->walk->snapshot;
     pst_error *first = NULL;
     if (waits->has_held)
         return NULL;
     waits->has_held = true;
-    for (size_t i = 0; i < waits->details->walk->snapshot->thread_count; i++)
-        keep_first(&first, list_thread(waits, i));
+    for (size_t i = 0; i < snapshot->thread_count; i++)
+        if (!snapshot->threads[i].source || !snapshot->threads[i].source->moved)
+            keep_first(&first, list_thread(waits, i));
     if (!index_all(waits))
         keep_first(&first, error_no_memory());
     return first;

@@ -60,8 +60,7 @@ bool repr_begin_item(struct repr *repr, uint64_t index, uint64_t left)
     return repr_begin_part(repr, index, left, ", ");
 }
 
-/* Of one repr as a whole: whoever reaches one of these has nothing to add any more. */
-static pst_error *check_limits(struct repr *repr)
+pst_error *repr_check_limits(struct repr *repr)
 {
     if (++repr->object_count > REPR_MAX_OBJECTS)
         return error_new(PST_ERROR_LIMIT, "a repr of more than %d objects", REPR_MAX_OBJECTS);
@@ -435,7 +434,7 @@ static pst_error *add_object(struct repr *repr, pst_addr object, const struct re
 {
     pst_addr type;
     enum value_kind kind;
-    TRY(check_limits(repr));
+    TRY(repr_check_limits(repr));
     TRY(object_get_type(repr->python, object, &type));
     if (wanted)
         return add_instance(repr, object, type, wanted);

@@ -87,6 +87,9 @@ bool repr_begin_item(struct repr *repr, uint64_t index, uint64_t left);
 bool repr_begin_part(struct repr *repr, uint64_t index, uint64_t left, const char *separator);
 /* " … +1,234": so many were cut, of whatever it is. */
 void repr_add_cut(struct repr *repr, uint64_t count);
+/* Counts one object more. An error: a limit of one repr as a whole was reached, so that nothing is to be added any
+ * more. */
+MUST_USE pst_error *repr_check_limits(struct repr *repr);
 /* How many characters there may be yet. */
 size_t repr_get_left(struct repr *repr);
 /* Cuts the number that was added from `start` on to `left` characters. */

@@ -1,6 +1,10 @@
 /* datetime and zoneinfo. Modules/_datetimemodule.c (2.7: datetimemodule.c), Include/datetime.h, Modules/_zoneinfo.c. */
 #include "python/repr.h"
 
+#include "python/object.h"
+#include "python/str.h"
+#include "python/string.h"
+
 enum { DATE_SIZE = 4, TIME_SIZE = 6 };    /* bytes of the data: year, month, day; hour, minute, second, microseconds */
 
 struct date {
@@ -223,4 +227,120 @@ pst_error *repr_add_isocalendardate(struct repr *repr, const struct instance *ob
     }
     text_add_char(repr->text, ')');
     return NULL;
+}
+
+/* ---- str() ------------------------------------------------------------------------------------------------- */
+
+enum { MINUTE = 60, HOUR = 60 * MINUTE, DAY = 24 * HOUR, MILLION = 1000000 };
+
+static void add_iso_date(struct repr *repr, struct date date)
+{
+    text_printf(repr->text, "%04u-%02u-%02u", date.year, date.month, date.day);
+}
+
+static void add_iso_time(struct repr *repr, struct time time)
+{
+    text_printf(repr->text, "%02u:%02u:%02u", time.hour, time.minute, time.second);
+    if (time.microsecond)
+        text_printf(repr->text, ".%06u", time.microsecond);
+}
+
+/* format_utcoffset(): "+01:00", with seconds if there are any. */
+static pst_error *add_offset(struct repr *repr, pst_addr delta)
+{
+    int days, seconds, microseconds;
+    TRY(read_delta(repr, delta, &days, &seconds, &microseconds));
+    if (days < -1 || days > 0)
+        return error_new(PST_ERROR_CORRUPT, "a time zone that is %d days off", days);
+    int64_t offset = ((int64_t)days * DAY + seconds) * MILLION + microseconds;
+    text_add_char(repr->text, offset < 0 ? '-' : '+');
+    offset = offset < 0 ? -offset : offset;
+    int64_t second = offset / MILLION;
+    text_printf(repr->text, "%02lld:%02lld", (long long)(second / HOUR), (long long)(second / MINUTE % MINUTE));
+    if (second % MINUTE || offset % MILLION)
+        text_printf(repr->text, ":%02lld", (long long)(second % MINUTE));
+    if (offset % MILLION)
+        text_printf(repr->text, ".%06lld", (long long)(offset % MILLION));
+    return NULL;
+}
+
+/* The offset of a time zone that is one of C's; *there is false: Python code would have to be asked. */
+static pst_error *find_offset(struct repr *repr, pst_addr object, enum field has_field, enum field field,
+                              pst_addr *offset, bool *there)
+{
+    uint64_t has_tzinfo;
+    pst_addr tzinfo, type;
+    pst_text name;
+    *there = true;
+    *offset = 0;
+    TRY(field_unsigned(repr->python, object, has_field, &has_tzinfo));
+    if (!has_tzinfo)
+        return NULL;
+    TRY(field_address(repr->python, object, field, &tzinfo));
+    TRY(object_get_type(repr->python, tzinfo, &type));
+    TRY(type_read_tp_name(repr->types, type, &name));
+    *there = text_is(name, "datetime.timezone");
+    return *there ? field_address(repr->python, tzinfo, F(PyDateTime_TimeZone_offset), offset) : NULL;
+}
+
+pst_error *str_add_date(struct repr *repr, const struct instance *object)
+{
+    uint8_t data[DATE_SIZE];
+    TRY(read_data(repr, object->address, F(PyDateTime_Date_data), data, sizeof data));
+    add_iso_date(repr, get_date(data));
+    return NULL;
+}
+
+pst_error *str_add_time(struct repr *repr, const struct instance *object, bool *there)
+{
+    uint8_t data[TIME_SIZE];
+    pst_addr offset;
+    TRY(read_data(repr, object->address, F(PyDateTime_Time_data), data, sizeof data));
+    TRY(find_offset(repr, object->address, F(PyDateTime_Time_hastzinfo), F(PyDateTime_Time_tzinfo), &offset, there));
+    if (!*there)
+        return NULL;
+    add_iso_time(repr, get_time(data));
+    return offset ? add_offset(repr, offset) : NULL;
+}
+
+pst_error *str_add_datetime(struct repr *repr, const struct instance *object, bool *there)
+{
+    uint8_t data[DATE_SIZE + TIME_SIZE];
+    pst_addr offset;
+    TRY(read_data(repr, object->address, F(PyDateTime_DateTime_data), data, sizeof data));
+    TRY(find_offset(repr, object->address, F(PyDateTime_DateTime_hastzinfo), F(PyDateTime_DateTime_tzinfo), &offset,
+                    there));
+    if (!*there)
+        return NULL;
+    add_iso_date(repr, get_date(data));
+    text_add_char(repr->text, ' ');
+    add_iso_time(repr, get_time(data + DATE_SIZE));
+    return offset ? add_offset(repr, offset) : NULL;
+}
+
+/* delta_str(): "-1 day, 23:59:59.000001" */
+pst_error *str_add_timedelta(struct repr *repr, const struct instance *object)
+{
+    int days, seconds, microseconds;
+    TRY(read_delta(repr, object->address, &days, &seconds, &microseconds));
+    if (days)
+        text_printf(repr->text, "%d day%s, ", days, days == 1 || days == -1 ? "" : "s");
+    text_printf(repr->text, "%d:%02d:%02d", seconds / HOUR, seconds / MINUTE % MINUTE, seconds % MINUTE);
+    if (microseconds)
+        text_printf(repr->text, ".%06d", microseconds);
+    return NULL;
+}
+
+/* timezone_str() */
+pst_error *str_add_timezone(struct repr *repr, const struct instance *object)
+{
+    pst_addr offset, name;
+    bool utc;
+    TRY(field_address(repr->python, object->address, F(PyDateTime_TimeZone_offset), &offset));
+    TRY(field_address(repr->python, object->address, F(PyDateTime_TimeZone_name), &name));
+    if (name)
+        return repr_add_name(repr, name);
+    TRY(is_utc(repr, offset, name, &utc));
+    text_add_string(repr->text, "UTC");
+    return utc ? NULL : add_offset(repr, offset);
 }

@@ -5,6 +5,7 @@
 #include "python/repr.h"
 
 #include "python/path.h"
+#include "python/str.h"
 #include "python/string.h"
 
 enum {
@@ -145,4 +146,19 @@ pst_error *repr_add_path_parents(struct repr *repr, const struct instance *objec
     text_add(repr->text, type->name.data, type->name.size);
     text_add_string(repr->text, ".parents>");
     return NULL;
+}
+
+/* PurePath.__str__() */
+pst_error *str_add_path(struct repr *repr, const struct instance *object, bool *there)
+{
+    struct text path = {0};
+    bool windows;
+    TRY(is_windows(repr, object, &windows));
+    pst_error *error = get_path(repr, object, windows, &path, there);
+    if (!error && path.failed)
+        error = error_no_memory();
+    if (!error && *there)
+        repr_add_text(repr, (pst_text){path.data, path.size});
+    text_free(&path);
+    return error;
 }

@@ -173,15 +173,45 @@ static pst_error *walk_stopped(struct walk *walk, struct pst_target *target)
     return NULL;
 }
 
+/* NULL: there is no room for it. */
+static struct target_syscall *copy_syscalls(const struct pst_target *target)
+{
+    struct target_syscall *syscalls = calloc(target->thread_count + 1, sizeof *syscalls);
+    for (size_t i = 0; syscalls && i < target->thread_count; i++)
+        syscalls[i] = target->threads[i].syscall;
+    return syscalls;
+}
+
+static bool is_same_call(const struct target_syscall *one, const struct target_syscall *other)
+{
+    return one->known && other->known && one->in_syscall == other->in_syscall &&
+           (!one->in_syscall ||
+            (one->number == other->number && one->turns == other->turns && one->stack_pointer == other->stack_pointer &&
+             memcmp(one->arguments, other->arguments, sizeof one->arguments) == 0));
+}
+
+/* The frames were read in between: what a thread that moved waits for, or that it holds, may be of two times. */
+static void find_moved(struct pst_target *target, const struct target_syscall *before)
+{
+    for (size_t i = 0; before && i < target->thread_count; i++)
+        target->threads[i].moved = !is_same_call(&before[i], &target->threads[i].syscall);
+}
+
 /* What an earlier snapshot read of a process that runs is outdated. */
 static pst_error *walk_running(struct walk *walk, struct pst_target *target)
 {
+    struct target_syscall *before = NULL;
     memory_begin(target->memory);
-    if (target->operations->pause)
+    if (target->operations->pause) {
+        syscall_read(target);
+        before = copy_syscalls(target);
         memory_refresh(target->memory);
+    }
     interpreters_walk(walk);
     if (walk->with_waits)
         syscall_read(target);
+    find_moved(target, before);
+    free(before);
     return complete(walk);
 }
 

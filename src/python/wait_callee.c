@@ -18,6 +18,7 @@ enum { MAX_NAME = 64 };     /* of a builtin function */
 struct callee {
     char name[MAX_NAME];    /* its name; empty: it is no builtin, or not known */
     pst_addr self;          /* what it is a method of, or its module; 0: not known */
+    pst_addr module;        /* of a function: the name of its module; 0: not known, or it is a method */
 };
 
 /* ---- the callee ------------------------------------------------------------------------------------------ */
@@ -34,6 +35,7 @@ static pst_error *read_builtin(struct waits *waits, pst_addr function, struct ca
 {
     pst_text name;
     TRY(field_address(waits->python, function, F(PyCFunctionObject_m_self), &callee->self));
+    TRY(field_address(waits->python, function, F(PyCFunctionObject_m_module), &callee->module));
     TRY(builtin_read_name(waits->python, &waits->details->scratch, function, &name));
     set_name(callee, name);
     return NULL;
@@ -152,6 +154,7 @@ static pst_error *sleep_for(struct waits *waits, struct waiting *waiting, const 
     pst_addr seconds;
     struct repr repr;
     waiting_be(waiting, PST_WAIT_SLEEP, 0);
+    waiting->sleeps = true;
     TRY(find_argument(waits, site, 0, "seconds", &seconds));
     text_add_string(&waits->details->text, "time.sleep(");
     repr_start(&repr, &waits->details->types, &waits->details->scratch, waits->details->walk->bounds,
@@ -252,23 +255,32 @@ static pst_error *wait_for_socket(struct waits *waits, struct waiting *waiting, 
     return waiting_say(waits, waiting);
 }
 
+static pst_error *is_function(const struct python *python, const struct callee *callee, const char *module,
+                              const char *name, bool *is_it)
+{
+    *is_it = callee->module && strcmp(callee->name, name) == 0;
+    return *is_it ? string_equals(python, callee->module, module, is_it) : NULL;
+}
+
 static pst_error *judge_callee(struct waits *waits, struct waiting *waiting, const struct call_site *site,
                                const struct callee *callee, pst_addr futex)
 {
     static const char *const acquiring[] = {"acquire", "__enter__", "acquire_lock", "_acquire_restore", NULL};
     static const char *const polling[] = {"select", "poll", NULL};
     struct type *self, *socket;
-    bool is_get = strcmp(callee->name, "get") == 0, is_join = strcmp(callee->name, "join") == 0;
-    if (strcmp(callee->name, "sleep") == 0) /* 2.7: its module is not known */
+    bool is_get = strcmp(callee->name, "get") == 0, is_join = strcmp(callee->name, "join") == 0, is_it;
+    TRY(is_function(waits->python, callee, "time", "sleep", &is_it));
+    if (is_it)
         return sleep_for(waits, waiting, site);
+    TRY(is_function(waits->python, callee, "_thread", "_shutdown", &is_it));
+    if (is_it)
+        return waiting_be_at_exit(waits, waiting, futex);
     if (!callee->name[0] || !callee->self)
         return NULL;
     if (is_one_of(callee->name, acquiring)) {
         TRY(lock_read(&waits->details->types, callee->self, &waiting->lock));
         return waiting->lock.type ? wait_for_lock_of(waits, waiting, site) : NULL;
     }
-    if (strcmp(callee->name, "_shutdown") == 0)
-        return waiting_be_at_exit(waits, waiting, futex);
     if (!is_get && !is_join && !is_one_of(callee->name, polling) && !find_socket_call(callee->name))
         return NULL;
     TRY(type_of(&waits->details->types, callee->self, &self));

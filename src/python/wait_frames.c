@@ -19,7 +19,7 @@ enum inner {
     INNER_PASS = 0,
 #define KIND_BIT(kind) INNER_##kind = 1 << PST_WAIT_##kind
     KIND_BIT(LOCK), KIND_BIT(SLEEP), KIND_BIT(CONDITION), KIND_BIT(EVENT), KIND_BIT(SEMAPHORE), KIND_BIT(BARRIER),
-    KIND_BIT(THREAD), KIND_BIT(RLOCK), KIND_BIT(QUEUE), KIND_BIT(FUTURE), KIND_BIT(IMPORT),
+    KIND_BIT(THREAD), KIND_BIT(RLOCK), KIND_BIT(QUEUE), KIND_BIT(FUTURE), KIND_BIT(IMPORT), KIND_BIT(CHILD),
 #undef KIND_BIT
 };
 
@@ -76,16 +76,20 @@ static bool is_old_instance(const struct type *type)
     return text_is(type->name, "instance") && !type->is_heap;
 }
 
-/* The row that tells of this frame, around frames that say that the thread waits for something of kind `inner`; NULL:
- * there is none. */
-static pst_error *find_row(struct waits *waits, const struct pst_frame *frame, unsigned inner, const struct row **found,
-                           pst_addr *self)
+/* The row that tells of this frame, around frames that say what the thread waits for so far; NULL: there is none. A
+ * function that is no method is known by being the outermost, too. */
+static pst_error *find_row(struct waits *waits, const struct waiting *waiting, const struct pst_frame *frame,
+                           const struct row **found, pst_addr *self)
 {
+    const struct pst_frame *outermost = &waiting->thread->frames[waiting->thread->frame_count - 1];
+    unsigned inner = 1u << waiting->wait.kind;
     struct types *types = &waits->details->types;
     *found = NULL;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct type *type, *base;
         if (!(rows[i].inner & inner) || !waiting_is_in(frame->code, rows[i].file, rows[i].function))
+            continue;
+        if (!rows[i].class && frame != outermost)
             continue;
         *self = 0;
         if (rows[i].class) {
@@ -105,21 +109,50 @@ static pst_error *find_row(struct waits *waits, const struct pst_frame *frame, u
 
 /* ---- what that is a part of ------------------------------------------------------------------------------ */
 
+/* How many items a Queue has: those of its deque or, of a PriorityQueue or LifoQueue, of its list. */
+static pst_error *count_queued(struct waits *waits, pst_addr queue, double *count, bool *is_number)
+{
+    const struct python *python = waits->python;
+    pst_addr items;
+    struct type *type;
+    uint64_t size;
+    *is_number = false;
+    TRY(attribute_get(python, queue, "queue", NULL, &items));
+    if (!items)
+        return NULL;
+    TRY(type_of(&waits->details->types, items, &type));
+    bool is_deque = type_is(type, "collections", "deque"), is_list = type_is(type, "", "list");
+    if (is_deque && has(python, F(dequeobject_len)))
+        TRY(field_unsigned(python, items, F(dequeobject_len), &size));
+    else if (is_deque || is_list)
+        TRY(field_unsigned(python, items, F(PyVarObject_ob_size), &size));
+    *is_number = is_deque || is_list;
+    *count = *is_number ? (double)size : 0;
+    return NULL;
+}
+
 static pst_error *say_queue(struct waits *waits, struct waiting *waiting, const struct code *code, const char *class)
 {
     struct text *text = &waits->details->text;
     pst_addr queue = waiting->wait.address;
-    bool is_put = text_is(code->name, "put"), is_join = text_is(code->name, "join"), is_number;
-    double count = 0;
+    bool is_put = text_is(code->name, "put"), is_join = text_is(code->name, "join"), is_number, has_most;
+    double count = 0, most = 0;
     text_printf(text, "%s.%s() %s the ", class, is_put ? "put" : is_join ? "join" : "get", is_put ? "into" : "of");
     waiting_add_object(waits->details, class, queue);
-    if (!is_put && !is_join)
+    if (is_join) {
+        TRY(waits_get_number(waits, queue, "unfinished_tasks", NULL, &count, &is_number));
+        if (is_number)
+            text_printf(text, ", which has %.0f unfinished task%s", count, count == 1 ? "" : "s");
+        return waiting_say(waits, waiting);
+    }
+    TRY(count_queued(waits, queue, &count, &is_number));
+    TRY(waits_get_number(waits, queue, "maxsize", NULL, &most, &has_most));
+    bool is_full = is_put && has_most && count >= most;
+    if (is_number && count == 0)
         text_add_string(text, ", which is empty");
-    TRY(waits_get_number(waits, queue, is_put ? "maxsize" : "unfinished_tasks", NULL, &count, &is_number));
-    if (is_put && is_number)
-        text_printf(text, ", which is full (%.0f item%s)", count, count == 1 ? "" : "s");
-    if (is_join && is_number)
-        text_printf(text, ", which has %.0f unfinished task%s", count, count == 1 ? "" : "s");
+    else if (is_number)
+        text_printf(text, ", which %s%.0f item%s%s", is_full ? "is full (" : "has ", count, count == 1 ? "" : "s",
+                    is_full ? ")" : "");
     return waiting_say(waits, waiting);
 }
 
@@ -206,6 +239,14 @@ static pst_error *say_import(struct waits *waits, struct waiting *waiting)
     return take_owner(waits, waiting, waiting->wait.address, "owner", NULL, ", which ");
 }
 
+static pst_error *say_popen(struct waits *waits, struct waiting *waiting)
+{
+    double pid;
+    bool is_number;
+    TRY(waits_get_number(waits, waiting->wait.address, "pid", NULL, &pid, &is_number));
+    return waiting_say_child(waits, waiting, is_number ? (int64_t)pid : 0);
+}
+
 /* One that is written in Python. */
 static pst_error *say_python_rlock(struct waits *waits, struct waiting *waiting, const char *class)
 {
@@ -250,6 +291,7 @@ static pst_error *say_row(struct waits *waits, struct waiting *waiting, const st
     case PST_WAIT_FUTURE: return say_future(waits, waiting, class);
     case PST_WAIT_THREAD: return say_thread(waits, waiting);
     case PST_WAIT_IMPORT: return say_import(waits, waiting);
+    case PST_WAIT_CHILD: return say_popen(waits, waiting);
     case PST_WAIT_RLOCK: return say_python_rlock(waits, waiting, class);
     default: break;
     }
@@ -306,7 +348,7 @@ pst_error *waiting_climb(struct waits *waits, struct waiting *waiting)
         bool taken;
         if (!thread->frames[i].code)
             return NULL;
-        TRY(find_row(waits, &thread->frames[i], 1u << waiting->wait.kind, &row, &self));
+        TRY(find_row(waits, waiting, &thread->frames[i], &row, &self));
         if (!row)
             return NULL;
         TRY(take_row(waits, waiting, &thread->frames[i], row, self, &taken));

@@ -212,7 +212,7 @@ static pst_error *say_epoll(struct waits *waits, struct waiting *waiting, uint64
 
 /* ---- children -------------------------------------------------------------------------------------------- */
 
-static pst_error *say_child(struct waits *waits, struct waiting *waiting, int64_t pid)
+pst_error *waiting_say_child(struct waits *waits, struct waiting *waiting, int64_t pid)
 {
     struct text *text = &waits->details->text;
     struct pst_target *target = waits->python->target;
@@ -242,12 +242,18 @@ static int64_t waited_child(enum syscall_id id, const uint64_t *arguments)
 
 static pst_error *say_sleep(struct waits *waits, struct waiting *waiting)
 {
-    bool is_told = waiting->is_waiting && waiting->wait.kind == PST_WAIT_SLEEP;
+    if (waiting->is_waiting && waiting->sleeps)
+        return NULL; /* the frames know for how long, and what for */
     waiting->wait.kind = PST_WAIT_SLEEP;
-    if (is_told)
-        return NULL;
     text_add_string(&waits->details->text, "some time to pass");
     return waiting_say(waits, waiting);
+}
+
+/* To 3.10, time.sleep() is a select() of nothing. */
+static bool is_sleep(enum syscall_id id, const uint64_t *arguments)
+{
+    bool is_select = id == SYSCALL_select || id == SYSCALL_pselect6;
+    return id == SYSCALL_nanosleep || id == SYSCALL_clock_nanosleep || (is_select && arguments[0] == 0);
 }
 
 static pst_error *say_fcntl(struct waits *waits, struct waiting *waiting, const uint64_t *arguments)
@@ -272,7 +278,7 @@ static pst_error *say_other(struct waits *waits, struct waiting *waiting, int nu
 static pst_error *say_select(struct waits *waits, struct waiting *waiting, const uint64_t *arguments)
 {
     struct polled polled = {0};
-    if (arguments[0] == 0) /* to 3.10, time.sleep() */
+    if (arguments[0] == 0)
         return say_sleep(waits, waiting);
     TRY(read_fd_sets(waits->python, arguments, &polled));
     return say_polled(waits, waiting, "select", &polled);
@@ -294,7 +300,8 @@ pst_error *waiting_find_in_kernel(struct waits *waits, struct waiting *waiting, 
     const uint64_t *arguments = syscall->arguments;
     pst_wait_kind told = waiting->is_waiting ? waiting->wait.kind : PST_WAIT_UNKNOWN;
     /* Of these the frames know the timeout. */
-    if (told != PST_WAIT_SLEEP && told != PST_WAIT_POLL && !waiting->socket_call)
+    bool is_known = told == PST_WAIT_POLL || waiting->socket_call || (waiting->sleeps && is_sleep(id, arguments));
+    if (!is_known)
         *waiting = (struct waiting){.thread = waiting->thread, .index = waiting->index};
     switch (id) {
     case SYSCALL_read:
@@ -332,7 +339,7 @@ pst_error *waiting_find_in_kernel(struct waits *waits, struct waiting *waiting, 
     case SYSCALL_nanosleep:
     case SYSCALL_clock_nanosleep: return say_sleep(waits, waiting);
     case SYSCALL_wait4:
-    case SYSCALL_waitid: return say_child(waits, waiting, waited_child(id, arguments));
+    case SYSCALL_waitid: return waiting_say_child(waits, waiting, waited_child(id, arguments));
     default: return say_other(waits, waiting, syscall->number);
     }
 }

@@ -43,6 +43,7 @@ struct waiting {
     size_t owner_index;
     pid_t owner_tid;          /* of OWNER_OUTSIDE */
     const char *before_owner, *behind_owner; /* ", held by ", ""; NULL: nothing is said of the owner */
+    bool sleeps;              /* in time.sleep(), which in 2.7 is a part of every wait with a timeout */
     const char *socket_call;  /* "recv": of a socket that has a timeout, so that it polls first; NULL: not known */
     int socket_fd;
     bool has_unknown_timeout; /* one was given that can't be read */
@@ -120,6 +121,8 @@ MUST_USE pst_error *waiting_search_held(struct waits *waits, struct waiting *wai
 
 /* ---- wait_kernel.c --------------------------------------------------------------------------------------- */
 
+/* "child process 12 (name)"; 0 or less: any. */
+MUST_USE pst_error *waiting_say_child(struct waits *waits, struct waiting *waiting, int64_t pid);
 /* By the system call, which is no futex. */
 MUST_USE pst_error *waiting_find_in_kernel(struct waits *waits, struct waiting *waiting,
                                            const struct target_syscall *syscall);

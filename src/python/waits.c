@@ -124,6 +124,20 @@ static void add_error(struct waits *waits, struct waiting *waiting, pst_error *e
     walk_add_error(waits->details->walk, &waiting->thread->errors, error_in(error, "what it waits for"));
 }
 
+/* A thread may be in several interpreters, one called by another; and to 3.12 an interpreter that another thread runs is
+ * still said to be in the one that made it. Which of them is in the system call, their frames must say. */
+static bool shares_thread(const struct waits *waits, const struct waiting *waiting)
+{
+    if (waits->details->walk->snapshot->interpreter_count < 2)
+        return false;
+    for (size_t i = 0; i < waits->count; i++) {
+        const struct pst_thread *other = waits->items[i].thread;
+        if (i != waiting->index && other->frame_count && other->tid == waiting->thread->tid)
+            return true;
+    }
+    return false;
+}
+
 static pst_error *find(struct waits *waits, struct waiting *waiting, const struct target_syscall *syscall)
 {
     if (!syscall || !syscall->known)
@@ -131,6 +145,8 @@ static pst_error *find(struct waits *waits, struct waiting *waiting, const struc
     if (!syscall->in_syscall)
         return find_wake(waits, waiting, syscall);
     enum syscall_id id = syscall_identify(waits->python->target->machine, syscall->number);
+    if (shares_thread(waits, waiting))
+        return waiting_find_in_frames(waits, waiting, is_futex(id) ? syscall->arguments[0] : 0);
     if (is_futex(id))
         return find_at_futex(waits, waiting, syscall->arguments[0]);
     add_error(waits, waiting, waiting_find_in_frames(waits, waiting, 0));
@@ -141,7 +157,7 @@ static void find_one(struct waits *waits, struct waiting *waiting)
 {
     struct details *details = waits->details;
     const struct target_thread *source = waiting->thread->source;
-    if (!waiting->thread->address || !waiting->thread->frame_count)
+    if (!waiting->thread->address || !waiting->thread->frame_count || (source && source->moved))
         return;
     details->text.size = 0;
     pst_error *error = find(waits, waiting, source ? &source->syscall : NULL);

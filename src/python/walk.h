@@ -115,7 +115,7 @@ struct walk {
     const struct python *python;
     struct pst_snapshot *snapshot;
     size_t max_frames;            /* that are read of a thread; 0: all */
-    size_t shown_frames;          /* that are told of; what it waits for and holds, those around say, too. 0: all */
+    size_t shown_frames;          /* that are told of: what a thread waits for, those around them say, too. 0: all */
     const pid_t *tids;            /* of the threads that are told of; the same holds */
     size_t tid_count;             /* 0: all */
     bool with_hooks, with_locals, with_waits;

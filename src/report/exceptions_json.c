@@ -44,6 +44,22 @@ static void add_traceback(struct text *text, const pst_exception *exception)
     text_add_char(text, ']');
 }
 
+static void add_gap(struct text *text, const pst_exception *exception)
+{
+    if (!exception->traceback_is_cut) {
+        add_literal(text, "null");
+        return;
+    }
+    add_literal(text, "{\"index\": ");
+    text_add_unsigned(text, exception->traceback_gap);
+    add_literal(text, ", \"count\": ");
+    if (exception->traceback_gap_count)
+        text_add_unsigned(text, exception->traceback_gap_count);
+    else
+        add_literal(text, "null");
+    text_add_char(text, '}');
+}
+
 static void add_members(struct text *text, const pst_exception *exception)
 {
     text_add_char(text, '[');
@@ -61,16 +77,22 @@ static void add_exception(struct text *text, const pst_exception *exception)
     escape_json(text, exception->type);
     add_literal(text, ", \"message\": ");
     escape_json(text, exception->message);
+    add_literal(text, ", \"message_is_str\": ");
+    add_boolean(text, exception->message_is_str);
     add_literal(text, ", \"notes\": ");
     add_notes(text, exception);
     add_literal(text, ", \"handled\": ");
     add_boolean(text, exception->handled);
     add_literal(text, ", \"address\": ");
     add_address_or_null(text, exception->address);
+    add_literal(text, ", \"is_repeated\": ");
+    add_boolean(text, exception->is_repeated);
     add_literal(text, ",\n  \"traceback\": ");
     add_traceback(text, exception);
     add_literal(text, ", \"traceback_is_cut\": ");
     add_boolean(text, exception->traceback_is_cut);
+    add_literal(text, ", \"traceback_gap\": ");
+    add_gap(text, exception);
     add_literal(text, ",\n  \"cause\": ");
     add_or_null(text, exception->cause);
     add_literal(text, ", \"context\": ");

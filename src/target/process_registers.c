@@ -80,6 +80,19 @@ pst_error *process_read_tls(struct pst_target *target, struct target_thread *thr
     return NULL;
 }
 
+/* The third number of /proc/…/schedstat, which not every kernel has. */
+static uint64_t read_turns(const struct process *process, pid_t tid)
+{
+    char path[PROCESS_NAME_SIZE], text[128];
+    size_t size;
+    unsigned long long turns = 0;
+    snprintf(path, sizeof path, "task/%d/schedstat", tid);
+    if (proc_read_text(process->directory, path, text, sizeof text, &size) != 0 ||
+        sscanf(text, "%*u %*u %llu", &turns) != 1)
+        return 0;
+    return turns;
+}
+
 /* A thread that runs, or sleeps and was not to be stopped. A kernel may lack that file. */
 static void read_from_proc(const struct process *process, struct target_thread *thread)
 {
@@ -89,6 +102,7 @@ static void read_from_proc(const struct process *process, struct target_thread *
     if (proc_read_text(process->directory, path, text, sizeof text, &size) != 0 ||
         !syscall_take_line(text, &thread->syscall))
         thread->syscall = (struct target_syscall){ .source = SYSCALL_UNREAD };
+    thread->syscall.turns = read_turns(process, thread->tid);
 }
 
 void process_read_syscalls(struct pst_target *target)

@@ -55,6 +55,7 @@ struct target_syscall {
     uint64_t arguments[6];
     pst_addr stack_pointer, instruction; /* 0: not known */
     int64_t result;      /* of SYSCALL_REGISTERS: what it would return */
+    uint64_t turns;      /* of SYSCALL_KERNEL: how often the thread has had a CPU; 0: not known */
 };
 
 /* One thread of the operating system. */
@@ -67,6 +68,7 @@ struct target_thread {
     bool has_tls;
     pst_addr tls;        /* the thread pointer (x86-64: fs_base, aarch64: tpidr_el0), see target_thread_tls() */
     bool running;        /* it did not stop in time: what is read of it may be torn */
+    bool moved;          /* it was not stopped, and was elsewhere before it was read than after */
     struct target_syscall syscall;
 };
 

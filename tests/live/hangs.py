@@ -10,10 +10,12 @@ import live
 FOLDER = live.ROOT / "fixtures/hung"
 PLACEHOLDER = re.compile(r"\{(?:(\w+):)?([\w ]+)\}")
 TOLD = ("fact", "thread", "exceptions", "ready")
+REASONS = {"cause": "The above exception was the direct cause of the following exception:",
+           "context": "During handling of the above exception, another exception occurred:"}
 WAITING = "  Waiting for "
 FRAME = '  File "'
 FIELDS = {"kind", "address", "detail", "owner_tid", "timeout"}
-OF_THREAD = {"kind", "detail", "address", "owner", "timeout", "core kind", "core detail"}
+OF_THREAD = {"kind", "detail", "address", "owner", "timeout", "polls", "core kind", "core detail"}
 OF_PROGRAM = {"python", "needs", "busy", "deadlocks", "cause", "core cause"}
 
 # Numbers of system calls: x86_64 and aarch64.
@@ -180,11 +182,17 @@ def rotations(cycle):
     return [cycle[start:] + cycle[:start] for start in range(len(cycle))]
 
 
+def title_of(error):
+    return (f"{error['type'].removeprefix('__main__.')}: {error['message']}"
+            + ("" if error["message_is_str"] else "  (its __str__ was not run)")
+            + ("  (already shown)" if error["is_repeated"] else ""))
+
+
 def known(error):
     """Of an exception, the fields that are judged: of one that another leads to, not whether it is handled."""
     if not isinstance(error, dict):
         return error
-    return {**{name: error[name] for name in ("type", "message", "notes")},
+    return {**{name: error[name] for name in ("type", "message", "message_is_str", "is_repeated", "notes")},
             "traceback": [{name: place[name] for name in ("name", "file", "line")} for place in error["traceback"]],
             "cause": known(error["cause"]), "context": known(error["context"]),
             "exceptions": list(map(known, error["exceptions"]))}
@@ -261,7 +269,8 @@ class Judge:
     # the text
 
     def text(self, text):
-        paragraphs = [paragraph.splitlines() for paragraph in text.rstrip("\n").split("\n\n")]
+        # Within a thread, blank lines stand around what an exception has to do with the one before it.
+        paragraphs = [paragraph.splitlines() for paragraph in re.split(r"\n\n(?! )", text.rstrip("\n"))]
         threads = [index for index, lines in enumerate(paragraphs) if re.match(r"Thread \d", lines[0])]
         head = paragraphs[:threads[0]] if threads else paragraphs
         for wait in self.waits.values():
@@ -297,9 +306,13 @@ class Judge:
 
     def exception(self, title, lines, error):
         """As far as Python's own traceback has it, with all that it leads to: its last line, and its notes."""
-        for wanted in [f"{error['type']}: {error['message']}", *error["notes"]]:
+        for wanted in [title_of(error), *error["notes"]]:
             if not any(line.lstrip(" |") == wanted for line in lines):
                 self.differences.append(f"text: {title}: no line {wanted!r}")
+        reason = REASONS["cause" if error["cause"] else "context"] if error["cause"] or error["context"] else None
+        if reason and ["", reason, ""] not in ([line.strip() for line in lines[index:index + 3]]
+                                               for index in range(len(lines))):
+            self.differences.append(f"text: {title}: not between blank lines: {reason!r}")
         for other in [error["cause"], error["context"], *error["exceptions"]]:
             if other:
                 self.exception(title, lines, other)

@@ -22,12 +22,16 @@ def invented(program):
         if not what:
             facts.values.setdefault(name, hex(0x9000 + number))
     if "tell.exceptions()" in "\n".join(program.lines):
-        error = {"type": "ValueError", "message": "no", "notes": ["a note"],
-                 "traceback": [{"name": "f", "file": "/f.py", "line": 3}], "cause": None, "context": None,
-                 "exceptions": []}
+        error = {"type": "ValueError", "message": "no", "message_is_str": True, "is_repeated": False,
+                 "notes": ["a note"], "traceback": [{"name": "f", "file": "/f.py", "line": 3}], "cause": None,
+                 "context": None, "exceptions": []}
         facts.exceptions[1000] = [dict(error, type="OSError", notes=["another note"], cause=error, handled=True)]
     facts.add("ready", {"pid": 1000})
     return facts
+
+
+def told(error):
+    return [hangs.title_of(error), *error["notes"]]
 
 
 def wanted_threads(judge):
@@ -39,8 +43,9 @@ def wanted_threads(judge):
             "timeout": wait.timeout}
         lines = [f'Thread {wait.tid} "{wait.thread["name"]}" (sleeping)', '  File "f.py", line 1, in f', "    f()"]
         lines += [f"  Waiting for {wait.detail}"] if waiting else []
-        lines += [f"  {line}" for error in exceptions for one in (error["cause"], error)
-                  for line in (f"{one['type']}: {one['message']}", *one["notes"])]
+        for error in exceptions:
+            lines += [f"  {line}" for line in told(error["cause"])] + ["", "  " + hangs.REASONS["cause"], ""]
+            lines += [f"  {line}" for line in told(error)]
         yield {"tid": wait.tid, "name": wait.thread["name"], "ident": wait.thread["ident"], "interpreter": 0,
                "errors": [], "frames": [{"errors": []}], "waiting_on": waiting, "exceptions": exceptions}, lines
 
@@ -102,7 +107,7 @@ def other_reports(judge, report):
 
 
 ONCE = ("Deadlock", "  thread", hangs.WAITING)
-AT_LEAST_ONCE = ("Thread", "  OSError", "  ValueError", "  a note", "  another note")
+AT_LEAST_ONCE = ("Thread", "  OSError", "  ValueError", "  a note", "  another note", "  The above")
 
 
 def other_texts(text):

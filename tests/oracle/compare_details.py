@@ -3,8 +3,8 @@ and truth_exceptions.py."""
 
 VARIABLE_FIELDS = {"name", "kind", "type", "repr", "address", "errors"}
 ENTRY_FIELDS = ("name", "qualname", "file", "line")
-EXCEPTION_FIELDS = {"type", "message", "notes", "handled", "address", "traceback", "traceback_is_cut", "cause",
-                    "context", "suppress_context", "exceptions"}
+EXCEPTION_FIELDS = {"type", "message", "message_is_str", "notes", "handled", "address", "is_repeated", "traceback",
+                    "traceback_is_cut", "traceback_gap", "cause", "context", "suppress_context", "exceptions"}
 
 
 class Details:
@@ -63,7 +63,8 @@ class Details:
             self.address(path + ".address", got["address"], expected["address"])
         if expected["message"] is not None:
             self.equal(path + ".message", got["message"], expected["message"])
-        for field in ("type", "notes", "handled", "traceback_is_cut", "suppress_context"):
+        for field in ("type", "message_is_str", "notes", "handled", "is_repeated", "traceback_is_cut", "traceback_gap",
+                      "suppress_context"):
             self.equal("%s.%s" % (path, field), got[field], expected[field])
         self.equal(path + ".traceback", [[entry.get(field) for field in ENTRY_FIELDS] for entry in got["traceback"]],
                    expected["traceback"])

@@ -29,13 +29,13 @@ struct reading {
 static pst_error *print_message(struct reading *reading, const pst_variable *variable)
 {
     struct repr repr;
-    bool is_exception;
+    bool is_exception, is_str;
     TRY(exception_check(reading->python, variable->address, &is_exception));
     if (!is_exception)
         return NULL;
     reading->text.size = 0;
     repr_start(&repr, &reading->types, &reading->scratch, reading->bounds, &reading->text);
-    pst_error *error = exception_read_message(&repr, variable->address);
+    pst_error *error = exception_read_message(&repr, variable->address, &is_str);
     printf("%.*s\t", (int)variable->name.size, variable->name.data);
     for (size_t i = 0; i < reading->text.size; i++)
         printf("%02x", (unsigned char)reading->text.data[i]);

@@ -23,10 +23,11 @@ def place(number, **changes):
 
 
 def exception(number, **changes):
-    return dict({"type": "E%d" % number, "address": hex(65536 + number), "message": "message", "notes": ["note"],
-                 "handled": True, "traceback": [["f", "C.f", "/x/1.py", 1], ["g", "C.g", "/x/2.py", 2]],
-                 "traceback_is_cut": False, "cause": None, "context": None, "suppress_context": False,
-                 "exceptions": []}, **changes)
+    return dict({"type": "E%d" % number, "address": hex(65536 + number), "message": "message", "message_is_str": True,
+                 "notes": ["note"], "handled": True, "is_repeated": False,
+                 "traceback": [["f", "C.f", "/x/1.py", 1], ["g", "C.g", "/x/2.py", 2]], "traceback_is_cut": False,
+                 "traceback_gap": None, "cause": None, "context": None, "suppress_context": False, "exceptions": []},
+                **changes)
 
 
 VARIABLES = [[["a", "argument", "0x10", "int"], ["b", "local", "0x20", "m.C"], ["c", "cell", "0x30", "str"]], [],

@@ -376,7 +376,8 @@ typedef struct pst_wait {
     pst_wait_kind kind;
     pst_addr address;     /* of the lock, condition, queue …, an object; 0: none */
     pst_text detail;      /* "Lock at 0x7f…, held by thread 12 "A", in f (file.py:10)": behind “waiting for” */
-    pid_t owner_tid;      /* the thread that holds it or, of PST_WAIT_THREAD, that is waited for; 0: not known */
+    pid_t owner_tid;      /* the thread that holds it or, of PST_WAIT_THREAD, that is waited for; 0: not known, or
+                           * only perhaps */
     bool has_timeout;
     double timeout;       /* as it was given, in seconds */
 } pst_wait;

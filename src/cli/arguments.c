@@ -39,7 +39,8 @@ static void check_for_misspelt_command(struct scan *scan)
         return;
     const struct command *guess = guess_command(word);
     if (!strcmp(word, "help"))
-        usage_failure("there is no command (and no file) 'help'; it is 'pystander --help', or 'pystander COMMAND --help'");
+        usage_failure("there is no command (and no file) 'help'; it is 'pystander --help', or 'pystander COMMAND "
+                      "--help'");
     if (guess)
         usage_failure("there is no command (and no file) '%s'; did you mean '%s'?", word, guess->name);
     struct scan rest = *scan;

@@ -1,6 +1,7 @@
 /*
  * Who waits for whom. A thread waits for one thing at a time, so that from each at most one way leads on, and whoever
- * comes back to where it was is in a circle. A wait with a timeout ends by itself, and is in none.
+ * comes back to where it was is in a circle. A wait with a timeout ends by itself, and is in none; nor is one for a
+ * lock that perhaps nobody has.
  */
 #include "python/waiting.h"
 
@@ -10,7 +11,8 @@ static size_t next_of(const struct waits *waits, size_t index)
 {
     const struct waiting *waiting = &waits->items[index];
     bool is_owned = waiting->owner == OWNER_THREAD || waiting->owner == OWNER_SELF;
-    return waiting->is_waiting && is_owned && !waiting->wait.has_timeout ? waiting->owner_index : NO_THREAD;
+    bool ends = waiting->wait.has_timeout || waiting->has_unknown_timeout;
+    return waiting->is_waiting && is_owned && !ends ? waiting->owner_index : NO_THREAD;
 }
 
 static pst_error *write_line(struct waits *waits, size_t index, pst_text *line)

@@ -1,15 +1,11 @@
 /*
- * Who is inside of a “with lock:”. While its block runs, the lock's __exit__ lies on the value stack of the frame, and
- * where, the handler says that would call it if an exception came: in the exception table from 3.11 on
- * (Objects/exception_handling_notes.txt), before in the frame's block stack (Include/cpython/frameobject.h,
- * PyTryBlock).
+ * Who is inside of a “with lock:”, be it in a frame of the thread, in a generator that is such a block by way of
+ * contextlib.contextmanager(), or by an ExitStack (Lib/contextlib.py).
  */
 #include "python/attribute.h"
-#include "python/c_name.h"
-#include "python/code_object.h"
+#include "python/deque.h"
 #include "python/object.h"
-#include "python/slot.h"
-#include "python/step.h"
+#include "python/running.h"
 #include "python/string.h"
 #include "python/waiting.h"
 
@@ -17,199 +13,23 @@
 #include <stdlib.h>
 
 enum {
-    MAX_BLOCKS = 64,         /* of one frame: CPython's own limit was 20 */
     MAX_HELD = 1 << 16,
+    MAX_RELEASED = 64,       /* of one thread: calls of Condition.wait() in each other */
+    MAX_INNER = 256,         /* generators and calls of stacks that the blocks of one frame lead to */
 };
 
-/* The handlers that an exception would come to in a frame, the innermost first: where each is, a byte offset into
- * co_code, and how deep the value stack is for it. */
-struct handlers {
-    struct handler {
-        int target, depth;
-    } items[MAX_BLOCKS];
-    size_t count;
-};
+/* ---- which lock it is ------------------------------------------------------------------------------------ */
 
-/* ---- where the handlers begin ---------------------------------------------------------------------------- */
-
-/* To 3.10 they stand in the frame; 3.10 counts code units. */
-static pst_error *read_block_stack(const struct python *python, pst_addr frame, struct handlers *handlers)
-{
-    int block_count;
-    pst_addr blocks;
-    TRY(field_int(python, frame, F(PyFrameObject_f_iblock), &block_count));
-    TRY(field_place(python, frame, F(PyFrameObject_f_blockstack), &blocks));
-    while (block_count-- > 0 && handlers->count < MAX_BLOCKS) {
-        struct handler *handler = &handlers->items[handlers->count++];
-        pst_addr block = blocks + (uint64_t)block_count * size_of(python, F(sizeof_PyTryBlock));
-        TRY(field_int(python, block, F(PyTryBlock_b_level), &handler->depth));
-        TRY(field_int(python, block, F(PyTryBlock_b_handler), &handler->target));
-        if (python_minor_version(python) == 310 && handler->target < INT_MAX / 2)
-            handler->target *= 2;
-    }
-    return NULL;
-}
-
-/* The handler of an instruction, that of the handler itself, and so on outwards. */
-static void list_handlers(const pst_exception_range *ranges, size_t count, int offset, struct handlers *handlers)
-{
-    while (handlers->count < MAX_BLOCKS) {
-        size_t i = 0;
-        while (i < count && !(ranges[i].start <= offset && offset < ranges[i].end))
-            i++;
-        if (i == count)
-            return;
-        handlers->items[handlers->count++] = (struct handler){ranges[i].target, ranges[i].depth};
-        offset = ranges[i].target;
-    }
-}
-
-static pst_error *read_exception_table(struct waits *waits, const struct pst_frame *frame, struct handlers *handlers)
-{
-    struct arena *arena = &waits->details->scratch;
-    pst_addr object;
-    pst_bytes table;
-    const pst_exception_range *ranges;
-    size_t count;
-    TRY(field_address(waits->python, frame->code->address, F(PyCodeObject_co_exceptiontable), &object));
-    TRY(bytes_read(waits->python, arena, object, &table.data, &table.size));
-    if (!table.size || !frame->has_lasti)
-        return NULL;
-    TRY(exceptions_list(table, frame->code->table.code_size, arena, &ranges, &count));
-    list_handlers(ranges, count, frame->lasti, handlers);
-    return NULL;
-}
-
-/* ---- the line of the “with” ------------------------------------------------------------------------------ */
-
-static int line_at(const struct code *code, int offset)
-{
-    pst_position position;
-    return code->table.bytes && linetable_find(&code->table, offset, &position) ? position.line : -1;
-}
-
-static bool sets_up(const struct opcodes *opcodes, const struct step *step, int target)
-{
-    const char *name = opcodes->opcodes[step->opcode].name;
-    bool is_with = name && (strcmp(name, "SETUP_WITH") == 0 || strcmp(name, "SETUP_ASYNC_WITH") == 0);
-    return is_with && step_find_target(opcodes, step, step->arg) == target;
-}
-
-/* From 3.11 on the handler has the line of its “with”; before, the instruction that made the block. */
-static pst_error *find_line(struct waits *waits, const struct code *code, const struct handler *handler, int *line)
-{
-    const struct layout *layout = &waits->python->layout;
-    const struct opcodes *opcodes;
-    struct step_reader reader = {0};
-    struct step step;
-    pst_addr bytes;
-    *line = -1;
-    if (has(waits->python, F(PyCodeObject_co_exceptiontable))) {
-        *line = line_at(code, handler->target);
-        return NULL;
-    }
-    TRY(opcodes_get(layout->major, layout->minor, &opcodes));
-    TRY(field_address(waits->python, code->address, F(PyCodeObject_co_code), &bytes));
-    TRY(bytes_read(waits->python, &waits->details->scratch, bytes, &reader.bytes.data, &reader.bytes.size));
-    reader.opcodes = opcodes;
-    while (opcodes && step_next(&reader, &step)) {
-        if (sets_up(opcodes, &step, handler->target)) {
-            *line = line_at(code, (int)step.offset);
-            return NULL;
-        }
-    }
-    return NULL;
-}
-
-/* ---- what lies there ------------------------------------------------------------------------------------- */
-
-/* The value stack's first slot. */
-static pst_error *find_stack(struct waits *waits, const struct pst_frame *frame, pst_addr *stack)
-{
-    const struct python *python = waits->python;
-    uint64_t count;
-    if (has(python, F(PyFrameObject_f_valuestack)))
-        return field_address(python, frame->address, F(PyFrameObject_f_valuestack), stack);
-    TRY(slots_find(python, frame->address, stack));
-    TRY(field_unsigned(python, frame->code->address, F(PyCodeObject_co_nlocalsplus), &count));
-    *stack += count * sizeof(pst_addr);
-    return NULL;
-}
-
-static pst_error *read_stack_slot(struct waits *waits, pst_addr stack, int depth, pst_addr *object)
-{
-    uint64_t word;
-    *object = 0;
-    if (depth < 1 || depth > 1 << 20)
-        return NULL;
-    TRY(pointer_at(waits->python, stack, (uint64_t)depth - 1, &word));
-    if (!slot_is_int(waits->python, word))
-        *object = slot_untag(waits->python, word);
-    return NULL;
-}
-
-/* Whether it is a method that leaves a “with” block; *self is what of, as far as it says so itself. */
-static pst_error *is_exit(struct waits *waits, pst_addr object, pst_addr *self, bool *exits)
-{
-    const struct python *python = waits->python;
-    struct type *type;
-    pst_addr name = 0, function = object;
-    *self = 0;
-    *exits = false;
-    TRY(type_of(&waits->details->types, object, &type));
-    if (text_is(type->name, "builtin_function_or_method")) {
-        pst_text text;
-        TRY(field_address(python, object, F(PyCFunctionObject_m_self), self));
-        TRY(builtin_read_name(python, &waits->details->scratch, object, &text));
-        *exits = text_is(text, "__exit__");
-        return NULL;
-    }
-    if (text_is(type->name, "method") || text_is(type->name, "instancemethod")) {
-        TRY(field_address(python, object, F(PyMethodObject_im_self), self));
-        TRY(field_address(python, object, F(PyMethodObject_im_func), &function));
-        TRY(type_of(&waits->details->types, function, &type));
-    }
-    if (text_is(type->name, "function"))
-        TRY(field_address(python, function, F(PyFunctionObject_func_name), &name));
-    else if (text_is(type->name, "method_descriptor"))
-        TRY(field_address(python, function, F(PyDescrObject_d_name), &name));
-    return name ? string_equals(python, name, "__exit__", exits) : NULL;
-}
-
-/* The object whose block ends with the handler at this depth; 0: it is no “with”. From 3.14 on the object itself lies
- * above its method. */
-static pst_error *find_manager(struct waits *waits, pst_addr stack, int depth, pst_addr *manager)
-{
-    pst_addr top, below;
-    bool exits = false;
-    *manager = 0;
-    TRY(read_stack_slot(waits, stack, depth, &top));
-    if (top)
-        TRY(is_exit(waits, top, manager, &exits));
-    if (exits && *manager)
-        return NULL;
-    *manager = 0;
-    if (python_minor_version(waits->python) < 314)
-        return NULL;
-    TRY(read_stack_slot(waits, stack, depth - 1, &below));
-    if (below)
-        TRY(is_exit(waits, below, manager, &exits));
-    if (exits && !*manager)
-        *manager = top;
-    if (!exits)
-        *manager = 0;
-    return NULL;
-}
-
-static pst_error *is_of_class(struct waits *waits, const struct type *type, const char *class, bool *is_it)
+static pst_error *is_of_class(struct waits *waits, const struct type *type, const char *module, const char *class,
+                              bool *is_it)
 {
     struct type *base;
-    TRY(type_find_base(&waits->details->types, type, "threading", class, &base));
+    TRY(type_find_base(&waits->details->types, type, module, class, &base));
     *is_it = base != NULL;
     return NULL;
 }
 
-/* The lock of the object: itself, or of a condition its own. 0: there is none. */
+/* The lock of the object: itself, or of a condition its own. 0: there is none. Of no use after an error. */
 static pst_error *find_lock(struct waits *waits, pst_addr manager, pst_addr *lock)
 {
     struct lock_object found;
@@ -220,21 +40,77 @@ static pst_error *find_lock(struct waits *waits, pst_addr manager, pst_addr *loc
     if (found.type)
         return NULL;
     TRY(type_of(&waits->details->types, manager, &type));
-    TRY(is_of_class(waits, type, "_RLock", &is_it));
+    TRY(is_of_class(waits, type, "threading", "_RLock", &is_it));
     if (is_it)
         return NULL;
     *lock = 0;
-    TRY(is_of_class(waits, type, "Condition", &is_it));
+    TRY(is_of_class(waits, type, "threading", "Condition", &is_it));
     if (is_it)
         return attribute_get(waits->python, manager, "_lock", NULL, lock);
-    TRY(is_of_class(waits, type, "_Condition", &is_it));
+    TRY(is_of_class(waits, type, "threading", "_Condition", &is_it));
     return is_it ? attribute_get(waits->python, manager, "_Condition__lock", NULL, lock) : NULL;
+}
+
+/* That of a context manager that contextlib made of a function; 0: it is none, or has ended. */
+static pst_error *find_generator(struct waits *waits, pst_addr manager, pst_addr *generator)
+{
+    bool is_2 = python_is_2(waits->python), is_it;
+    struct type *type;
+    *generator = 0;
+    TRY(type_of(&waits->details->types, manager, &type));
+    TRY(is_of_class(waits, type, "contextlib", is_2 ? "GeneratorContextManager" : "_GeneratorContextManager", &is_it));
+    return is_it ? attribute_get(waits->python, manager, "gen", NULL, generator) : NULL;
+}
+
+/* The __exit__ methods that an ExitStack will call; 0: it is none. */
+static pst_error *find_stack(struct waits *waits, pst_addr manager, pst_addr *deque)
+{
+    struct type *type;
+    bool is_it;
+    *deque = 0;
+    TRY(type_of(&waits->details->types, manager, &type));
+    TRY(is_of_class(waits, type, "contextlib", "ExitStack", &is_it));
+    if (is_it)
+        TRY(attribute_get(waits->python, manager, "_exit_callbacks", NULL, deque));
+    if (!*deque)
+        return NULL;
+    TRY(type_of(&waits->details->types, *deque, &type));
+    *deque = type_is(type, "collections", "deque") ? *deque : 0;
+    return NULL;
+}
+
+/* Of an entry of it: (is_sync, method). To 3.7 the method is a function around another. */
+static pst_error *read_callback(struct waits *waits, pst_addr entry, pst_addr *manager)
+{
+    pst_addr items, method;
+    uint64_t count;
+    bool exits;
+    TRY(tuple_find_items(waits->python, entry, &items, &count));
+    TRY(count == 2 ? pointer_at(waits->python, items, 1, &method)
+                   : error_new(PST_ERROR_CORRUPT, "it has %llu items", (unsigned long long)count));
+    TRY(with_block_is_exit(waits, method, manager, &exits));
+    *manager = exits ? *manager : 0;
+    return NULL;
 }
 
 /* ---- the list -------------------------------------------------------------------------------------------- */
 
-static pst_error *add_held(struct waits *waits, struct held_lock held)
+/* Of one thread, from its innermost frame outwards. */
+struct lister {
+    struct waits *waits;
+    size_t thread;
+    struct pst_frame *frame;
+    size_t inner_count;              /* of what is no block of the frame itself, but was looked into for it */
+    pst_addr released[MAX_RELEASED]; /* locks that frames further in have let go of, and will take back */
+    size_t released_count;
+};
+
+static pst_error *add_held(struct lister *lister, struct held_lock held)
 {
+    struct waits *waits = lister->waits;
+    for (size_t i = 0; i < lister->released_count; i++)
+        if (lister->released[i] == held.lock)
+            return NULL;
     if (waits->held_count == MAX_HELD)
         return error_new(PST_ERROR_LIMIT, "more than %d locks are held", MAX_HELD);
     if (waits->held_count == waits->held_capacity) {
@@ -249,76 +125,216 @@ static pst_error *add_held(struct waits *waits, struct held_lock held)
     return NULL;
 }
 
-static pst_error *add_frame(struct waits *waits, size_t thread, struct pst_frame *frame)
+static pst_error *add_manager(struct lister *lister, pst_addr manager, struct held_lock held);
+
+/* frame->code is NULL: it has ended. */
+static pst_error *read_generator(struct waits *waits, pst_addr generator, struct pst_frame *frame)
 {
-    struct handlers handlers = {.count = 0};
-    pst_addr stack, manager;
-    bool has_table = has(waits->python, F(PyCodeObject_co_exceptiontable));
-    TRY(has_table ? read_exception_table(waits, frame, &handlers)
-                  : read_block_stack(waits->python, frame->address, &handlers));
-    if (!handlers.count)
+    pst_addr code;
+    int64_t lasti;
+    *frame = (struct pst_frame){0};
+    TRY(generator_find_frame(waits->python, generator, &frame->address));
+    if (!frame->address)
         return NULL;
-    TRY(find_stack(waits, frame, &stack));
-    int depth = INT_MAX;
-    for (size_t i = 0; i < handlers.count; i++) {
-        struct held_lock held = {.thread = thread, .frame = frame};
-        /* A handler's own is for what it has put on the stack beyond; here, old values lie there. */
-        if (handlers.items[i].depth >= depth)
-            continue;
-        bool has_block = has(waits->python, F(PyFrameObject_f_iblock));
-        TRY(find_line(waits, frame->code, &handlers.items[i], &held.line));
-        if (has_block && held.line < 0) /* of a loop, or a try */
-            continue;
-        depth = handlers.items[i].depth;
-        pst_error *error = find_manager(waits, stack, handlers.items[i].depth, &manager);
-        if (!error && manager)
-            error = find_lock(waits, manager, &held.lock);
-        pst_error_free(error); /* a slot that holds something else */
-        if (held.lock)
-            TRY(add_held(waits, held));
+    TRY(frame_find_code(waits->python, frame->address, &code));
+    TRY(frame_find_lasti(waits->python, frame->address, code, &lasti));
+    frame->has_lasti = lasti >= 0 && lasti <= INT_MAX;
+    frame->lasti = frame->has_lasti ? (int)lasti : 0;
+    return code_get(waits->details->walk, code, &frame->code);
+}
+
+/* The place that is shown stays that of the frame: it is among those of the thread. */
+static pst_error *add_generator(struct lister *lister, pst_addr generator, struct held_lock held)
+{
+    struct waits *waits = lister->waits;
+    struct with_blocks blocks = {.count = 0};
+    struct pst_frame frame;
+    if (lister->inner_count++ >= MAX_INNER)
+        return NULL;
+    pst_error *error = read_generator(waits, generator, &frame);
+    if (!error && frame.code)
+        error = with_blocks_read(waits, &frame, &blocks);
+    for (size_t i = 0; i < blocks.count && !error; i++) {
+        error = with_block_find_release(waits, &frame, blocks.items[i].handler, &held.may_be_released);
+        if (!error)
+            TRY(add_manager(lister, blocks.items[i].manager, held));
+    }
+    pst_error_free(error); /* what has the name is no generator */
+    return NULL;
+}
+
+static pst_error *add_stack(struct lister *lister, pst_addr deque, struct held_lock held)
+{
+    struct deque_reader reader;
+    uint64_t count = 0;
+    pst_error *error = deque_start(lister->waits->python, deque, &reader, &count);
+    while (!error && count-- > 0 && lister->inner_count++ < MAX_INNER) {
+        pst_addr entry, manager = 0;
+        error = deque_next(&reader, &entry);
+        if (!error)
+            pst_error_free(read_callback(lister->waits, entry, &manager)); /* another function that it will call */
+        if (manager)
+            TRY(add_manager(lister, manager, held));
+    }
+    pst_error_free(error);
+    return NULL;
+}
+
+static pst_error *add_manager(struct lister *lister, pst_addr manager, struct held_lock held)
+{
+    pst_addr generator = 0, stack = 0;
+    pst_error *error = find_lock(lister->waits, manager, &held.lock);
+    if (!error && !held.lock)
+        error = find_generator(lister->waits, manager, &generator);
+    if (!error && !held.lock && !generator)
+        error = find_stack(lister->waits, manager, &stack);
+    pst_error_free(error); /* an object of another kind */
+    if (!error && held.lock)
+        return add_held(lister, held);
+    if (!error && generator)
+        return add_generator(lister, generator, held);
+    return !error && stack ? add_stack(lister, stack, held) : NULL;
+}
+
+static pst_error *add_frame(struct lister *lister)
+{
+    struct with_blocks blocks;
+    lister->inner_count = 0;
+    TRY(with_blocks_read(lister->waits, lister->frame, &blocks));
+    for (size_t i = 0; i < blocks.count; i++) {
+        struct held_lock held = {.thread = lister->thread, .frame = lister->frame,
+                                 .handler = blocks.items[i].handler};
+        TRY(add_manager(lister, blocks.items[i].manager, held));
     }
     return NULL;
 }
 
-/* A thread that waits for a condition has let go of its lock. */
-static bool gave_back(struct waits *waits, size_t thread, pst_addr lock)
+/* Condition.wait() lets go of the condition's lock, whatever its thread does now: sleep, wait for the lock or the GIL,
+ * run a handler of signals. What was taken by a “with” further in is no matter of it. */
+static pst_error *note_released(struct lister *lister)
 {
-    const struct waiting *waiting = &waits->items[thread];
-    return waiting->released_lock && waiting->released_lock == lock;
+    pst_addr self, lock = 0;
+    if (!waiting_is_in(lister->frame->code, "threading.py", "wait"))
+        return NULL;
+    TRY(waiting_read_self(lister->waits, lister->frame, &self));
+    if (self)
+        TRY(find_lock(lister->waits, self, &lock));
+    if (lock && lister->released_count == MAX_RELEASED)
+        return error_new(PST_ERROR_LIMIT, "more than %d calls of Condition.wait() in each other", MAX_RELEASED);
+    if (lock)
+        lister->released[lister->released_count++] = lock;
+    return NULL;
 }
 
-static pst_error *list_held(struct waits *waits)
+static void keep_first(pst_error **first, pst_error *error)
 {
-    const struct pst_snapshot *snapshot = waits->details->walk->snapshot;
-    pst_error *first = NULL;
-    for (size_t i = 0; i < snapshot->thread_count; i++) {
-        const struct pst_thread *thread = &snapshot->threads[i];
-        if (thread->source && thread->source->moved)
+    pst_error_free(*first ? error : NULL);
+    *first = *first ? *first : error;
+}
+
+static pst_error *list_thread(struct waits *waits, size_t index)
+{
+    const struct pst_thread *thread = &waits->details->walk->snapshot->threads[index];
+    struct lister lister = {.waits = waits, .thread = index};
+    pst_error *first = NULL, *error = NULL;
+    for (size_t i = 0; i < thread->frame_count && !error; i++) {
+        lister.frame = &thread->frames[i];
+        if (!lister.frame->code)
             continue;
-        for (size_t j = 0; j < thread->frame_count; j++) {
-            pst_error *error = thread->frames[j].code ? add_frame(waits, i, &thread->frames[j]) : NULL;
-            arena_reset(&waits->details->scratch);
-            pst_error_free(first ? error : NULL);
-            first = first ? first : error;
-        }
+        keep_first(&first, add_frame(&lister));
+        error = note_released(&lister); /* those further out may hold nothing any more */
+        arena_reset(&waits->details->scratch);
     }
+    keep_first(&first, error);
     return first;
+}
+
+/* ---- finding one ----------------------------------------------------------------------------------------- */
+
+static bool index_all(struct waits *waits)
+{
+    if (!lookup_start(&waits->held_by_lock, waits->held_count))
+        return false;
+    for (size_t i = 0; i < waits->held_count; i++)
+        lookup_add(&waits->held_by_lock, waits->held[i].lock, (int64_t)waits->held[i].thread,
+                   waits->held_count - 1 - i);
+    lookup_sort(&waits->held_by_lock);
+    return true;
 }
 
 pst_error *held_locks_list(struct waits *waits)
 {
+    const struct pst_snapshot *snapshot = waits->details->walk->snapshot;
+    pst_error *first = NULL;
     if (waits->has_held)
         return NULL;
     waits->has_held = true;
-    return list_held(waits);
+    for (size_t i = 0; i < snapshot->thread_count; i++)
+        if (!snapshot->threads[i].source || !snapshot->threads[i].source->moved)
+            keep_first(&first, list_thread(waits, i));
+    if (!index_all(waits))
+        keep_first(&first, error_no_memory());
+    return first;
 }
 
-pst_error *lock_find_holder(struct waits *waits, pst_addr lock, const struct held_lock **holder)
+/* The entry of the thread that is inside, of several in each other the outermost; LOOKUP_NONE: none is, or several
+ * are, of which one at least has let go of the lock. */
+static size_t find_entry(const struct waits *waits, pst_addr lock, size_t thread)
+{
+    const struct lookup *held = &waits->held_by_lock;
+    if (thread != NO_THREAD)
+        return lookup_find_entry(held, lock, (int64_t)thread);
+    size_t first = lookup_find_from(held, lock), end = lookup_find_from(held, lock + 1);
+    if (first == LOOKUP_NONE || held->entries[first].number != lock)
+        return LOOKUP_NONE;
+    const struct lookup_entry *last = &held->entries[(end == LOOKUP_NONE ? held->count : end) - 1];
+    return last->group == held->entries[first].group ? first : LOOKUP_NONE;
+}
+
+pst_error *lock_find_holder(struct waits *waits, pst_addr lock, size_t thread, const struct held_lock **holder)
 {
     *holder = NULL;
     pst_error *error = held_locks_list(waits);
-    for (size_t i = 0; i < waits->held_count; i++)
-        if (waits->held[i].lock == lock && !gave_back(waits, waits->held[i].thread, lock))
-            *holder = &waits->held[i];
+    size_t entry = find_entry(waits, lock, thread);
+    if (entry == LOOKUP_NONE)
+        return error;
+    struct held_lock *held = &waits->held[waits->held_count - 1 - waits->held_by_lock.entries[entry].position];
+    *holder = held;
+    if (held->has_line)
+        return error;
+    held->has_line = true;
+    keep_first(&error, with_block_find_line(waits, held->frame->code, held->handler, &held->line));
+    keep_first(&error, with_block_find_release(waits, held->frame, held->handler, &held->may_be_released));
+    arena_reset(&waits->details->scratch);
     return error;
+}
+
+static pst_error *index_places(struct waits *waits)
+{
+    const struct lookup *held = &waits->held_by_lock;
+    if (!lookup_start(&waits->held_by_place, held->count))
+        return error_no_memory();
+    for (size_t i = 0; i < held->count; i++) {
+        struct lock_object lock;
+        if (i && held->entries[i].number == held->entries[i - 1].number)
+            continue;
+        pst_error *error = lock_read(&waits->details->types, held->entries[i].number, &lock);
+        if (!error && lock_get_place(&lock))
+            lookup_add(&waits->held_by_place, lock_get_place(&lock), 0, i);
+        pst_error_free(error);
+    }
+    lookup_sort(&waits->held_by_place);
+    return NULL;
+}
+
+pst_error *held_lock_find_at(struct waits *waits, pst_addr place, pst_addr *lock)
+{
+    *lock = 0;
+    TRY(held_locks_list(waits));
+    if (!waits->held_by_place.entries)
+        TRY(index_places(waits));
+    size_t entry = lookup_find(&waits->held_by_place, place, 0);
+    if (entry != LOOKUP_NONE)
+        *lock = waits->held_by_lock.entries[entry].number;
+    return NULL;
 }

@@ -5,7 +5,6 @@
 
 enum {
     MUTEX_LOCKED = 1,                     /* PyMutex._bits (Include/cpython/lock_object.h) */
-    SEMAPHORE_SIZE = 112,                 /* of a sem_t, or of the condition and mutex where those are not used */
 };
 
 static const struct {
@@ -105,9 +104,16 @@ pst_addr futex_find_parked(const struct python *python, pst_addr futex)
     return error ? 0 : parked;
 }
 
+pst_addr lock_get_place(const struct lock_object *lock)
+{
+    return lock->semaphore ? lock->semaphore : lock->parked_at;
+}
+
+/* One waits at the first word of a sem_t: of glibc the low half of sem->data.data (sysdeps/nptl/internaltypes.h, struct
+ * new_sem), of musl sem->__val[0]. The next one may begin 32 bytes further on. */
 bool lock_has_futex(const struct python *python, const struct lock_object *lock, pst_addr futex)
 {
     if (lock->semaphore)
-        return futex - lock->semaphore < SEMAPHORE_SIZE;
+        return futex == lock->semaphore;
     return lock->parked_at && futex_find_parked(python, futex) == lock->parked_at;
 }

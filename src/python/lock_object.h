@@ -29,6 +29,8 @@ MUST_USE pst_error *lock_read(struct types *types, pst_addr object, struct lock_
 /* One of that type, or of a class derived from it: what an empty *lock does not have yet. */
 MUST_USE pst_error *lock_read_plain(const struct python *python, pst_addr object, struct lock_object *lock);
 MUST_USE pst_error *lock_read_reentrant(const struct python *python, pst_addr object, struct lock_object *lock);
+/* Where threads wait for it: a semaphore, or what they are parked at; 0: not known. */
+pst_addr lock_get_place(const struct lock_object *lock);
 /* Whether a thread that waits at this futex waits for the lock. */
 bool lock_has_futex(const struct python *python, const struct lock_object *lock, pst_addr futex);
 /* What a thread is parked at that waits at this futex, 3.13+; 0: it can't be told, or it is not parked. */

@@ -56,8 +56,7 @@ static bool frame_state_is_finished(const struct python *python, int state)
     return python_minor_version(python) >= 315 ? state >= FRAME_CLEARED_315 : state >= FRAME_COMPLETED;
 }
 
-/* The frame of a generator, coroutine or asynchronous generator; 0: it has ended. */
-static pst_error *find_frame(const struct python *python, pst_addr generator, pst_addr *frame)
+pst_error *generator_find_frame(const struct python *python, pst_addr generator, pst_addr *frame)
 {
     int state;
     *frame = 0;
@@ -78,7 +77,7 @@ static pst_error *find_code(const struct python *python, pst_addr generator, pst
     TRY(object_lives(python, generator, &lives));
     if (!lives)
         return NULL;
-    TRY(find_frame(python, generator, &frame));
+    TRY(generator_find_frame(python, generator, &frame));
     if (frame)
         TRY(frame_find_code(python, frame, code));
     return NULL;

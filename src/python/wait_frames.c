@@ -53,13 +53,12 @@ static bool path_ends_with(pst_text path, const char *end)
            (path.size == size || path.data[path.size - size - 1] == '/');
 }
 
-static bool is_of_row(const struct code *code, const struct row *row)
+bool waiting_is_in(const struct code *code, const char *file, const char *function)
 {
-    return text_is(code->name, row->function) && path_ends_with(code->filename, row->file);
+    return text_is(code->name, function) && path_ends_with(code->filename, file);
 }
 
-/* The first argument of a frame's function; 0: there is none. */
-static pst_error *read_self(struct waits *waits, const struct pst_frame *frame, pst_addr *self)
+pst_error *waiting_read_self(struct waits *waits, const struct pst_frame *frame, pst_addr *self)
 {
     const struct code_variables *variables;
     pst_addr slots;
@@ -88,13 +87,13 @@ static pst_error *find_row(struct waits *waits, const struct waiting *waiting, c
     *found = NULL;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct type *type, *base;
-        if (!(rows[i].inner & inner) || !is_of_row(frame->code, &rows[i]))
+        if (!(rows[i].inner & inner) || !waiting_is_in(frame->code, rows[i].file, rows[i].function))
             continue;
         if (!rows[i].class && frame != outermost)
             continue;
         *self = 0;
         if (rows[i].class) {
-            TRY(read_self(waits, frame, self));
+            TRY(waiting_read_self(waits, frame, self));
             if (!*self)
                 continue;
             TRY(type_of(types, *self, &type));
@@ -311,7 +310,7 @@ static pst_error *take_timeout(struct waits *waits, struct waiting *waiting, con
     for (size_t i = 0; i < variables->count; i++)
         if (text_is(variables->slots[i].name, "timeout"))
             TRY(slot_read(waits->python, slots, &variables->slots[i], &value));
-    waiting->wait.has_timeout = false;
+    waiting->wait.has_timeout = waiting->has_unknown_timeout = false;
     return waiting_set_timeout(waits, waiting, value, 1);
 }
 
@@ -321,7 +320,6 @@ static pst_error *is_own_lock(struct waits *waits, struct waiting *waiting, pst_
     pst_addr lock;
     TRY(waits_get_attribute(waits, condition, "_lock", "_Condition__lock", &lock));
     *own = lock && lock == waiting->lock.address;
-    waiting->released_lock = *own ? 0 : lock;
     return NULL;
 }
 

@@ -4,6 +4,21 @@
 #include "python/string.h"
 #include "python/waiting.h"
 
+/* Or of a class derived from it. */
+static pst_error *is_float(struct types *types, const struct type *type, bool *result)
+{
+    const pst_addr *bases;
+    size_t count;
+    TRY(type_read_mro(types, type, &bases, &count));
+    *result = false;
+    for (size_t i = 0; i < count && !*result; i++) {
+        struct type *base;
+        TRY(type_get(types, bases[i], &base));
+        *result = text_is(base->name, "float") && !base->is_heap;
+    }
+    return NULL;
+}
+
 pst_error *number_read(struct details *details, pst_addr object, double *number, bool *is_number)
 {
     struct type *type;
@@ -12,15 +27,17 @@ pst_error *number_read(struct details *details, pst_addr object, double *number,
     if (!object)
         return NULL;
     TRY(type_of(&details->types, object, &type));
-    if (text_is(type->name, "float") && !type->is_heap) {
-        TRY(value_read_as(details->walk->python, &details->scratch, object, VALUE_FLOAT, &value));
-        *number = value.real;
-        *is_number = true;
-    } else if (text_is(type->name, "int") && !type->is_heap) {
+    if (type->flags & (TPFLAGS_LONG_SUBCLASS | (python_is_2(details->walk->python) ? TPFLAGS_INT_SUBCLASS : 0))) {
         uint64_t integer;
         TRY(object_get_int(details->walk->python, object, &integer));
         *number = (double)(int64_t)integer;
         *is_number = true;
+        return NULL;
+    }
+    TRY(is_float(&details->types, type, is_number));
+    if (*is_number) {
+        TRY(value_read_as(details->walk->python, &details->scratch, object, VALUE_FLOAT, &value));
+        *number = value.real;
     }
     return NULL;
 }
@@ -33,11 +50,25 @@ void number_add(double number, struct text *text)
         repr_add_double(number, text);
 }
 
+static pst_error *is_none(struct waits *waits, pst_addr object, bool *result)
+{
+    struct type *type;
+    TRY(type_of(&waits->details->types, object, &type));
+    *result = text_is(type->name, "NoneType") && !type->is_heap;
+    return NULL;
+}
+
+/* What is neither None nor one of these may have a method that makes a number of it. */
 pst_error *waiting_set_timeout(struct waits *waits, struct waiting *waiting, pst_addr object, double unit)
 {
-    double number;
-    bool is_number;
+    double number = 0;
+    bool is_number, none;
+    if (!object)
+        return NULL;
+    waiting->has_unknown_timeout = true;
+    TRY(is_none(waits, object, &none));
     TRY(number_read(waits->details, object, &number, &is_number));
+    waiting->has_unknown_timeout = !none && !is_number;
     if (is_number && number >= 0) {
         waiting->wait.has_timeout = true;
         waiting->wait.timeout = number * unit;

@@ -52,8 +52,9 @@ pst_error *waiting_search_lock(struct waits *waits, struct waiting *waiting, pst
 pst_error *waiting_search_held(struct waits *waits, struct waiting *waiting, pst_addr futex)
 {
     bool found = false;
-    TRY(held_locks_list(waits));
-    for (size_t i = 0; i < waits->held_count && !found; i++)
-        pst_error_free(try_slot(waits, waiting, waits->held[i].lock, futex, &found));
-    return NULL;
+    pst_addr lock, parked = futex_find_parked(waits->python, futex);
+    TRY(held_lock_find_at(waits, futex, &lock));
+    if (!lock && parked)
+        TRY(held_lock_find_at(waits, parked, &lock));
+    return lock ? try_slot(waits, waiting, lock, futex, &found) : NULL;
 }

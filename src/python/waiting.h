@@ -5,6 +5,7 @@
  *     wait_frames.c    … and the functions of the standard library around it
  *     wait_search.c    locks that they do not show
  *     wait_kernel.c    what the system call says that the thread is in
+ *     with_block.c     which “with” blocks a frame is inside of
  *     holders.c        who is inside of a “with lock:”
  *     waits.c          the two together, and who holds it
  *     deadlocks.c      who waits for whom
@@ -23,6 +24,7 @@ enum owner {
     OWNER_UNKNOWN,
     OWNER_THREAD,     /* `owner_index` */
     OWNER_SELF,
+    OWNER_PERHAPS,    /* `owner_index`, which may have let go of it */
     OWNER_OUTSIDE,    /* one that runs no Python now: `owner_tid` */
     OWNER_LEFT,       /* one that fork() left behind: it is listed, but does not exist */
     OWNER_GONE,       /* one that does not exist any more */
@@ -44,7 +46,7 @@ struct waiting {
     bool sleeps;              /* in time.sleep(), which in 2.7 is a part of every wait with a timeout */
     const char *socket_call;  /* "recv": of a socket that has a timeout, so that it polls first; NULL: not known */
     int socket_fd;
-    pst_addr released_lock;   /* of a condition, its own: given back while the thread waits; 0: none */
+    bool has_unknown_timeout; /* one was given that can't be read */
     const struct held_lock *holder; /* where the owner took it; NULL: not known */
 };
 
@@ -56,6 +58,8 @@ struct waits {
     struct lookup idents;     /* threads by their idents */
     struct held_lock *held;   /* by “with”, once anybody asks */
     size_t held_count, held_capacity;
+    struct lookup held_by_lock; /* by lock and thread, the outermost first: positions count from the end of `held` */
+    struct lookup held_by_place; /* by where a thread that waits for it is: see lock_get_place() */
     bool has_held;
 };
 
@@ -68,7 +72,7 @@ void waits_prefetch(struct walk *walk);
 
 /* ---- wait_parts.c ---------------------------------------------------------------------------------------- */
 
-/* The value of an int or float object. *is_number: it is one, and no bool. */
+/* The value of an int or float object. *is_number: it is one. */
 MUST_USE pst_error *number_read(struct details *details, pst_addr object, double *number, bool *is_number);
 /* "3600", "0.5" */
 void number_add(double number, struct text *text);
@@ -85,7 +89,7 @@ MUST_USE pst_error *waiting_say(struct waits *waits, struct waiting *waiting);
 void waiting_be(struct waiting *waiting, pst_wait_kind kind, pst_addr address);
 /* Of waiting->lock. */
 MUST_USE pst_error *waiting_be_at_lock(struct waits *waits, struct waiting *waiting);
-/* The number of an object, if it is one and not negative: so many seconds, or parts of one. */
+/* The number of an object, if it is one and not negative: so many seconds, or parts of one. 0 and None are none. */
 MUST_USE pst_error *waiting_set_timeout(struct waits *waits, struct waiting *waiting, pst_addr object, double unit);
 
 /* ---- wait_callee.c --------------------------------------------------------------------------------------- */
@@ -101,6 +105,10 @@ MUST_USE pst_error *waiting_be_at_exit(struct waits *waits, struct waiting *wait
 
 /* By the frames alone. */
 MUST_USE pst_error *waiting_find_in_frames(struct waits *waits, struct waiting *waiting, pst_addr futex);
+/* Whether it is the function of this name in a file whose path ends so. */
+bool waiting_is_in(const struct code *code, const char *file, const char *function);
+/* The first argument of a frame's function; 0: there is none. */
+MUST_USE pst_error *waiting_read_self(struct waits *waits, const struct pst_frame *frame, pst_addr *self);
 /* From what is known, outwards as long as each frame says more of the same. */
 MUST_USE pst_error *waiting_climb(struct waits *waits, struct waiting *waiting);
 
@@ -119,6 +127,28 @@ MUST_USE pst_error *waiting_say_child(struct waits *waits, struct waiting *waiti
 MUST_USE pst_error *waiting_find_in_kernel(struct waits *waits, struct waiting *waiting,
                                            const struct target_syscall *syscall);
 
+/* ---- with_block.c ---------------------------------------------------------------------------------------- */
+
+enum { WITH_MAX_BLOCKS = 64 }; /* of one frame: CPython's own limit was 20 */
+
+/* The “with” blocks that a frame is inside of, the innermost first. */
+struct with_blocks {
+    struct with_block {
+        pst_addr manager;
+        int depth, handler;  /* of the value stack, and where it is handled: a byte offset into co_code */
+    } items[WITH_MAX_BLOCKS];
+    size_t count;
+};
+
+MUST_USE pst_error *with_blocks_read(struct waits *waits, const struct pst_frame *frame, struct with_blocks *blocks);
+/* Whether it is a method __exit__(); *self is what of, as far as it says so itself. */
+MUST_USE pst_error *with_block_is_exit(struct waits *waits, pst_addr object, pst_addr *self, bool *exits);
+/* The line of the “with”; *line is -1: not known. */
+MUST_USE pst_error *with_block_find_line(struct waits *waits, const struct code *code, int handler, int *line);
+/* Sets *found if between the “with” and where the frame is a method release() is called, be it of what it may. */
+MUST_USE pst_error *with_block_find_release(struct waits *waits, const struct pst_frame *frame, int handler,
+                                            bool *found);
+
 /* ---- holders.c ------------------------------------------------------------------------------------------- */
 
 /* A lock that a thread took by “with”. */
@@ -126,14 +156,20 @@ struct held_lock {
     pst_addr lock;
     size_t thread;           /* index */
     const struct pst_frame *frame;
+    int handler;             /* of the block */
+    bool has_line;           /* it was asked for */
     int line;                /* of the “with”; -1: not known */
+    bool may_be_released;    /* the block has called release(), too: known with the line */
 };
 
 /* Fills waits->held, at the first call. */
 MUST_USE pst_error *held_locks_list(struct waits *waits);
 /* Who is inside of a “with” of this lock, of several in each other the outermost; *holder is NULL: nobody that is
- * known. */
-MUST_USE pst_error *lock_find_holder(struct waits *waits, pst_addr lock, const struct held_lock **holder);
+ * known, or more than one thread. `thread`: the one that has the lock by its own word; NO_THREAD: it does not say. */
+MUST_USE pst_error *lock_find_holder(struct waits *waits, pst_addr lock, size_t thread,
+                                     const struct held_lock **holder);
+/* A lock that threads hold at whose memory others wait there; 0: there is none. */
+MUST_USE pst_error *held_lock_find_at(struct waits *waits, pst_addr place, pst_addr *lock);
 
 /* ---- deadlocks.c ----------------------------------------------------------------------------------------- */
 

@@ -28,7 +28,7 @@ static const struct pst_interpreter *interpreter_of(const struct waits *waits, c
  * to a lock, in 3.6 a condition. */
 static pst_error *is_old_gil(struct waits *waits, pst_addr futex, bool *is_gil)
 {
-    enum { CONDITION_SIZE = 48, SEMAPHORE_SIZE = 112 };
+    enum { CONDITION_SIZE = 48, SEMAPHORE_WORD = 1 };
     const struct python *python = waits->python;
     bool is_2 = python_is_2(python);
     pst_addr address;
@@ -38,7 +38,7 @@ static pst_error *is_old_gil(struct waits *waits, pst_addr futex, bool *is_gil)
         return NULL;
     if (is_2)
         TRY(pointer_at(python, address, 0, &address));
-    *is_gil = is_in(futex, address, is_2 ? SEMAPHORE_SIZE : CONDITION_SIZE);
+    *is_gil = is_in(futex, address, is_2 ? SEMAPHORE_WORD : CONDITION_SIZE);
     return NULL;
 }
 
@@ -124,8 +124,8 @@ static void add_error(struct waits *waits, struct waiting *waiting, pst_error *e
     walk_add_error(waits->details->walk, &waiting->thread->errors, error_in(error, "what it waits for"));
 }
 
-/* A thread may be in several interpreters, one called by another; and to 3.12 an interpreter that another thread runs is
- * still said to be in the one that made it. Which of them is in the system call, their frames must say. */
+/* A thread may be in several interpreters, one called by another; and to 3.12 an interpreter that another thread runs
+ * is still said to be in the one that made it. Which of them is in the system call, their frames must say. */
 static bool shares_thread(const struct waits *waits, const struct waiting *waiting)
 {
     if (waits->details->walk->snapshot->interpreter_count < 2)
@@ -185,6 +185,11 @@ static void set_outside_owner(struct waits *waits, struct waiting *waiting)
     waiting->owner = waiting->owner_tid ? OWNER_OUTSIDE : OWNER_GONE;
 }
 
+static bool is_held_by_thread(const struct waiting *waiting)
+{
+    return waiting->owner == OWNER_THREAD || waiting->owner == OWNER_SELF;
+}
+
 static pst_error *find_owner(struct waits *waits, struct waiting *waiting)
 {
     const struct held_lock *holder;
@@ -199,12 +204,17 @@ static pst_error *find_owner(struct waits *waits, struct waiting *waiting)
         else
             set_outside_owner(waits, waiting);
     }
-    if (waiting->wait.kind != PST_WAIT_LOCK && waiting->wait.kind != PST_WAIT_RLOCK)
+    bool is_lock = waiting->wait.kind == PST_WAIT_LOCK || waiting->wait.kind == PST_WAIT_RLOCK;
+    if (!is_lock || waiting->owner == OWNER_OUTSIDE)
         return NULL;
-    TRY(lock_find_holder(waits, waiting->lock.address, &holder));
-    if (!holder || (waiting->owner == OWNER_THREAD && holder->thread != waiting->owner_index))
+    bool is_sure = is_held_by_thread(waiting);
+    TRY(lock_find_holder(waits, waiting->lock.address, is_sure ? waiting->owner_index : NO_THREAD, &holder));
+    if (!holder)
         return NULL;
-    set_owner(waits, waiting, holder->thread);
+    if (!is_sure)
+        set_owner(waits, waiting, holder->thread);
+    if (!is_sure && is_held_by_thread(waiting) && holder->may_be_released)
+        waiting->owner = OWNER_PERHAPS;
     waiting->holder = holder;
     return NULL;
 }
@@ -285,12 +295,12 @@ static void add_owner(const struct waits *waits, const struct waiting *waiting, 
     }
     if (!waiting->before_owner)
         return;
-    text_add_string(text, waiting->before_owner);
+    text_add_string(text, waiting->owner == OWNER_PERHAPS ? ", perhaps held by " : waiting->before_owner);
     if (waiting->owner == OWNER_GONE || waiting->owner == OWNER_LEFT)
         text_add_string(text, "a thread that no longer exists");
     else if (waiting->owner == OWNER_OUTSIDE)
         text_printf(text, "thread %d, which runs no Python now", (int)waiting->owner_tid);
-    else if (waiting->owner == OWNER_SELF)
+    else if (waiting->owner_index == waiting->index)
         text_add_string(text, "this thread itself");
     else
         waiting_add_thread(text, waits->items[waiting->owner_index].thread);
@@ -303,6 +313,8 @@ static void add_owner(const struct waits *waits, const struct waiting *waiting, 
         text_add_string(text, ": it may have been lost when this process was forked");
     if (waiting->holder)
         add_place(text, waiting->holder);
+    if (waiting->owner == OWNER_PERHAPS)
+        text_add_string(text, ", which has called a release() since");
 }
 
 static pst_error *write_detail(struct waits *waits, struct waiting *waiting)
@@ -317,8 +329,10 @@ static pst_error *write_detail(struct waits *waits, struct waiting *waiting)
         number_add(wait->timeout, text);
         text_add_string(text, " s)");
     }
+    if (waiting->has_unknown_timeout && wait->kind != PST_WAIT_SLEEP)
+        text_add_string(text, " (timeout unknown)");
     TRY(details_copy_text(waits->details, &wait->detail));
-    if (waiting->owner == OWNER_THREAD || waiting->owner == OWNER_SELF)
+    if (is_held_by_thread(waiting))
         wait->owner_tid = waits->details->walk->snapshot->threads[waiting->owner_index].tid;
     else if (waiting->owner == OWNER_OUTSIDE)
         wait->owner_tid = waiting->owner_tid;
@@ -354,6 +368,8 @@ static void end(struct waits *waits)
 {
     lookup_free(&waits->idents);
     free(waits->items);
+    lookup_free(&waits->held_by_lock);
+    lookup_free(&waits->held_by_place);
     free(waits->held);
 }
 

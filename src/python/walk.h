@@ -34,6 +34,9 @@ struct code {
     struct stack_depths *stack_depths; /* see value_stack.h; NULL: not asked for */
     struct error_list errors;
     struct code_variables *variables; /* NULL: not asked for yet */
+    bool has_exceptions;          /* 3.11+: its exception table was asked for */
+    const pst_exception_range *exceptions;
+    size_t exception_count;
     /* The last position asked for: a recursion asks for the same one 60,000 times. */
     bool has_memo;
     uint32_t number;              /* in the order in which they were met */

@@ -49,11 +49,11 @@ static pst_error *find_dict_behind_items(const struct python *python, pst_addr o
     TRY(field_signed(python, object, F(PyVarObject_ob_size), &count));
     TRY(field_unsigned(python, type, F(PyTypeObject_tp_basicsize), &basic_size));
     TRY(field_unsigned(python, type, F(PyTypeObject_tp_itemsize), &item_size));
-    count = count < 0 ? -count : count;
-    if (count > MAX_ITEMS || item_size > MAX_ITEM_SIZE || basic_size > MAX_ITEM_SIZE)
+    uint64_t items = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
+    if (items > MAX_ITEMS || item_size > MAX_ITEM_SIZE || basic_size > MAX_ITEM_SIZE)
         return error_new(PST_ERROR_CORRUPT, "the object at 0x%llx has %lld items of %llu bytes",
                          (unsigned long long)object, (long long)count, (unsigned long long)item_size);
-    uint64_t size = basic_size + (uint64_t)count * item_size;
+    uint64_t size = basic_size + items * item_size;
     *offset += (int64_t)((size + WORD - 1) / WORD * WORD);
     return NULL;
 }

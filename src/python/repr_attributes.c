@@ -33,7 +33,7 @@ pst_error *repr_add_plain(struct repr *repr, const struct instance *object)
     return add_head(repr, object, true);
 }
 
-/* 2.7: as the class says, all of them having one type. */
+/* 2.7: as the class says, all of them having one type. That it says this very function is possible. */
 pst_error *repr_add_old_instance(struct repr *repr, const struct instance *object)
 {
     pst_addr address;
@@ -41,6 +41,8 @@ pst_error *repr_add_old_instance(struct repr *repr, const struct instance *objec
     TRY(field_address(repr->python, object->address, F(PyInstanceObject_in_class), &address));
     TRY(type_get(repr->types, address, &class));
     const struct repr_kind *kind = repr_kind_of(repr->types, class);
+    if (kind->add == repr_add_old_instance)
+        return object->is_open ? repr_add_cycle_of_attributes(repr, object) : repr_add_attributes(repr, object);
     bool shows_again = kind->cycle && !*kind->cycle;
     return object->is_open && !shows_again ? repr_add_cycle_of_attributes(repr, object) : kind->add(repr, object);
 }

@@ -216,9 +216,10 @@ static pst_error *add_items(struct repr *repr, struct dict_reader *reader, uint6
 {
     for (uint64_t i = 0; i < used && repr_begin_item(repr, i, used - i); i++) {
         pst_addr key, value;
-        if (!sorted)
-            TRY(dict_next_item(reader, &key, &value));
-        else
+        pst_error *error = sorted ? NULL : dict_next_item(reader, &key, &value);
+        if (error)
+            return repr_end_items(repr, "", used - i, error);
+        if (sorted)
             key = sorted[i].key, value = sorted[i].value;
         TRY(error_in(add_item(repr, key, value), "item %llu", (unsigned long long)i));
     }
@@ -245,7 +246,7 @@ pst_error *repr_add_counter(struct repr *repr, const struct instance *object)
     struct dict_reader reader;
     uint64_t used;
     TRY(dict_start_items(repr->python, object->address, &reader, &used));
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     if (!used) {
         text_add_string(repr->text, "()");
         return NULL;

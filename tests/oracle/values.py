@@ -62,7 +62,7 @@ class Comparison(Differences):
             return
         if found["errors"]:
             self.differ("%s %s: %s" % (name, bounds, found["errors"]))
-        if found["type"] != truth["type"]:
+        if found["type"] != cut_name(truth["type"]):
             self.differ("%s: type is %r, not %r" % (name, found["type"], truth["type"]))
         expected = truth["reprs"][number]
         if found["repr"] != expected:
@@ -97,6 +97,14 @@ class Comparison(Differences):
 def is_same(text, expected):
     """Characters that the target could not write are told by their place."""
     return len(text) == len(expected) and all(a == b or b == "\ufffd" for a, b in zip(text, expected))
+
+
+def cut_name(name, most=300):
+    """The module, a point, and the class, of which each is cut that is long."""
+    if len(name) <= most:
+        return name
+    module, _, name = name.rpartition(".")
+    return "%s.%s… +%s" % (module, name[:most - len(module) - 1], format(len(name) - most + len(module) + 1, ","))
 
 
 def parting(found, expected):

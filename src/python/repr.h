@@ -92,8 +92,8 @@ void repr_add_cut(struct repr *repr, uint64_t count);
 size_t repr_get_left(struct repr *repr);
 /* How many are shown of a string of `count` characters. */
 uint64_t repr_get_shown(struct repr *repr, uint64_t count);
-/* After an error where the next item of a container should be, the first of `left`: a limit of this container's own ends
- * it alone, and they are said to be cut. Else it is passed on. */
+/* After an error where the next item of a container should be, the first of `left`: a limit of this container's own
+ * ends it alone, and they are said to be cut. Else it is passed on. */
 MUST_USE pst_error *repr_end_items(struct repr *repr, const char *separator, uint64_t left, pst_error *error);
 /* Cuts the number that was added from `start` on to `left` characters. */
 void repr_cut_number(struct repr *repr, size_t start, size_t left);

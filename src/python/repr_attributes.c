@@ -71,8 +71,9 @@ static pst_error *add_key(struct repr *repr, pst_addr key)
 {
     struct type *type;
     size_t start = repr->text->size;
+    uint64_t flags = TPFLAGS_UNICODE_SUBCLASS | (python_is_2(repr->python) ? TPFLAGS_BYTES_SUBCLASS : 0);
     pst_error *error = type_of(repr->types, key, &type);
-    if (!error && !(type->flags & (TPFLAGS_UNICODE_SUBCLASS | (python_is_2(repr->python) ? TPFLAGS_BYTES_SUBCLASS : 0))))
+    if (!error && !(type->flags & flags))
         return repr_add_object(repr, key);
     return repr_end_part(repr, key, start, error ? error : repr_add_name(repr, key));
 }

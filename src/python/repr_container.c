@@ -54,8 +54,8 @@ pst_error *repr_add_list(struct repr *repr, const struct instance *object)
 
 /* ---- sets ------------------------------------------------------------------------------------------------- */
 
-/* A table of mask + 1 entries; free ones have no key. That of a deleted item has the hash -1, which no object has; in 2.7
- * the key "<dummy key>", a str of its own. */
+/* A table of mask + 1 entries; free ones have no key. That of a deleted item has the hash -1, which no object has; in
+ * 2.7 the key "<dummy key>", a str of its own. */
 struct set_table {
     pst_addr entries;
     uint64_t mask, used, entry_size;
@@ -122,8 +122,12 @@ static pst_error *add_set_items(struct repr *repr, pst_addr set, struct set_tabl
     pst_addr item;
     for (;; count++) {
         pst_error *error = next_item(repr, table, &at, &item);
-        if (error)
+        bool is_complete = error && count == table->used && pst_error_get_code(error) == PST_ERROR_LIMIT;
+        if (error && !is_complete)
             return repr_end_items(repr, count ? ", " : "", table->used - count, error);
+        pst_error_free(error);
+        if (is_complete)
+            return NULL; /* whether there are more than it says would take too long to see */
         if (!item || count == table->used)
             break;
         if (!repr_begin_item(repr, count, table->used - count))

@@ -1,6 +1,6 @@
 /*
- * Entries of hash tables that are not in use. A set or dict that was large once may have a million of them in a row: they
- * are looked at in blocks.
+ * Entries of hash tables that are not in use. A set or dict that was large once may have a million of them in a row:
+ * they are looked at in blocks.
  */
 #ifndef PYSTANDER_PYTHON_UNUSED_H
 #define PYSTANDER_PYTHON_UNUSED_H

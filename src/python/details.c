@@ -63,7 +63,7 @@ static uint64_t get_value_work(const struct details *details, struct repr_bounds
 
 pst_error *details_read_type_name(struct details *details, const struct type *type, pst_text *name)
 {
-    const struct repr_bounds bounds = {.chars = 300};
+    const struct repr_bounds bounds = {.chars = 1000};
     struct repr repr;
     details->text.size = 0;
     repr_start(&repr, &details->types, &details->scratch, bounds, &details->text);

@@ -308,7 +308,8 @@ pst_error *repr_add_name(struct repr *repr, pst_addr str)
     uint64_t count, left = repr_get_left(repr);
     TRY(string_read_start(repr->python, repr->arena, str, get_most(left > MIN_NAME ? left : MIN_NAME), &text, &count));
     uint64_t shown = get_shown_of_name(repr, count);
-    text = start_of(text, shown);
+    if (count > shown) /* in 2.7 these are bytes, of which the text may have fewer characters */
+        TRY(string_read_start(repr->python, repr->arena, str, shown, &text, &count));
     text_add(repr->text, text.data, text.size);
     if (count > shown)
         repr_add_cut(repr, count - shown);

@@ -24,6 +24,7 @@ import sys
 import time
 
 from code_target import Chosen, Differences, Target, Totals, add_options
+from compare_details import cut_name
 from process import Failure, FilePattern
 
 MODES = ("live", "core")
@@ -97,14 +98,6 @@ class Comparison(Differences):
 def is_same(text, expected):
     """Characters that the target could not write are told by their place."""
     return len(text) == len(expected) and all(a == b or b == "\ufffd" for a, b in zip(text, expected))
-
-
-def cut_name(name, most=300):
-    """The module, a point, and the class, of which each is cut that is long."""
-    if len(name) <= most:
-        return name
-    module, _, name = name.rpartition(".")
-    return "%s.%s… +%s" % (module, name[:most - len(module) - 1], format(len(name) - most + len(module) + 1, ","))
 
 
 def parting(found, expected):

@@ -80,6 +80,25 @@ pst_error *error_read(pst_addr address, size_t size, int errnum, const char *why
     return error;
 }
 
+static char *copy_text(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
+pst_error *error_copy(const pst_error *error)
+{
+    if (error == &no_memory)
+        return &no_memory;
+    pst_error *copy = error_make(error->code, error->errnum, copy_text(error->message));
+    if (copy == &no_memory)
+        return copy;
+    copy->address = error->address;
+    copy->where = copy_text(error->where);
+    copy->hint = copy_text(error->hint);
+    copy->field = copy_text(error->field);
+    return copy;
+}
+
 /* Replaces *slot by the text; keeps the old one when memory is out. */
 static void replace_text(char **slot, char *text)
 {

@@ -34,6 +34,9 @@ pst_error *error_read(pst_addr address, size_t size, int errnum, const char *why
 
 pst_error *error_no_memory(void);
 
+/* Another one that says the same. */
+pst_error *error_copy(const pst_error *error);
+
 /* Adds an outer place: error_in(error, "thread %d", 7) makes "frame 3" into "thread 7: frame 3".
  * Passes NULL through; returns `error`. */
 pst_error *error_in(pst_error *error, const char *format, ...) PRINTF(2, 3);

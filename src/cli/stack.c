@@ -25,7 +25,8 @@ static const struct argp_option stack_options[] = {
     {"no-source", OPTION_NO_SOURCE, NULL, 0, "do not read source files", 0},
     {"locals", 'l', NULL, 0, "the arguments and variables of each frame, as repr() shows them", 0},
     {"value-depth", OPTION_VALUE_DEPTH, "N", 0,
-     "of a value, the items of N containers in each other (4; 0, as with the next two: no bound)", 0},
+     "of a value, the items of N containers in each other (4; 0, as with the next two: no bound, but 1,572,864 "
+     "objects are the most)", 0},
     {"value-items", OPTION_VALUE_ITEMS, "N", 0, "of each container, N items (10)", 0},
     {"value-chars", OPTION_VALUE_CHARS, "N", 0, "of a whole value, N characters (300)", 0},
     /* Scripts may count on it some day; until then it is refused rather than ignored. */

@@ -12,6 +12,9 @@
 enum {
     DETAILS_MAX_SIZE = 1 << 28,  /* bytes of all that is kept; of a core, no more than it has itself, and: */
     DETAILS_MIN_SIZE = 16 << 20, /* of a core, however small */
+    DETAILS_THREAD_WORK = 1 << 20,    /* reads that are left to each thread, if there are as many */
+    DETAILS_MIN_VALUE_WORK = 1 << 12, /* reads for one value, if a part of those that are left is not more */
+    DETAILS_MEMO_SIZE = 1 << 10,
 };
 
 struct details {
@@ -22,6 +25,8 @@ struct details {
     struct text text;            /* for one text in the making */
     struct descriptors *descriptors; /* of a live target; NULL: nothing is asked of the kernel */
     uint64_t size;               /* bytes that were kept so far: see details_spend() */
+    pst_variable *memo;          /* values that were shown, by their address: the same `self` is in many frames;
+                                  * DETAILS_MEMO_SIZE of them */
 };
 
 /* Reads all that walk->snapshot is to have of them. What goes wrong is kept there. */
@@ -29,6 +34,8 @@ void details_walk(struct walk *walk);
 
 /* To be asked before so many bytes are kept: the target can have a thing told of again and again. */
 MUST_USE pst_error *details_spend(struct details *details, uint64_t size);
+/* The place in the memo of the object at this address, which may have another or (address is 0) none. */
+pst_variable *details_find_memo(const struct details *details, pst_addr address);
 /* Keeps what is in details->text. */
 MUST_USE pst_error *details_copy_text(struct details *details, pst_text *copy);
 /* "module.Class" */

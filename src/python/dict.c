@@ -3,6 +3,7 @@
 #include "python/c_name.h"
 #include "python/object.h"
 #include "python/string.h"
+#include "python/unused.h"
 
 #include <string.h>
 
@@ -235,9 +236,17 @@ static pst_error *next_index(struct dict_reader *reader, uint64_t *index, bool *
                      (unsigned long long)*index);
 }
 
+static void skip_unused(struct dict_reader *reader, uint64_t end)
+{
+    const struct unused unused = {reader->entries, size_of(reader->python, reader->entry_size), reader->value,
+                                  reader->key, 0};
+    if (unused.size)
+        reader->index = unused_skip(reader->python, &unused, reader->index, end < reader->count ? end : reader->count);
+}
+
 pst_error *dict_next_item(struct dict_reader *reader, pst_addr *key, pst_addr *value)
 {
-    for (int scanned = 0; scanned < DICT_MAX_SCAN; scanned++) {
+    for (uint64_t end = reader->index + UNUSED_MAX; reader->index < end;) {
         uint64_t index;
         bool there;
         TRY(next_index(reader, &index, &there));
@@ -247,8 +256,10 @@ pst_error *dict_next_item(struct dict_reader *reader, pst_addr *key, pst_addr *v
         TRY(read_entry(reader, index, key, value));
         if (*key && *value)
             return NULL;
+        if (!reader->values)
+            skip_unused(reader, end);
     }
-    return error_new(PST_ERROR_LIMIT, "a dict with %d unused entries on end", DICT_MAX_SCAN);
+    return error_new(PST_ERROR_LIMIT, "a dict with %d unused entries on end", UNUSED_MAX);
 }
 
 /* ---- search by hash -------------------------------------------------------------------------------- */

@@ -11,8 +11,7 @@
 enum {
     DICT_MAX_ENTRIES = 1 << 20,   /* more than any dict that is asked for has (sys.modules, threading._active) */
     DICT_MAX_BROKEN_KEYS = 64,    /* that a search passes over */
-    DICT_MAX_SCAN = 1 << 16,      /* unused entries that a search for the next item passes over; entries that one for
-                                   * an item by its hash looks at */
+    DICT_MAX_SCAN = 1 << 16,      /* entries that a search for an item by its hash looks at */
 };
 
 struct dict_reader {

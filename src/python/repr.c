@@ -8,7 +8,13 @@
 
 #include <string.h>
 
-enum { MAX_BOUNDED_INT_BITS = 14285 /* 4,300 digits: what CPython 3.11+ itself converts at most */ };
+enum {
+    MAX_INT_DIGITS = 4300,          /* what CPython 3.11+ itself converts at most; within bounds, nor do we */
+    MAX_BOUNDED_INT_BITS = 14285,   /* that many digits, or one more */
+    MAX_CUT_SIZE = 32,              /* of " … +1,234" */
+    MIN_NAME = 80,                  /* characters that a name has before it is cut */
+    LEAST_WORK = 32,                /* with fewer reads left nothing can be added */
+};
 
 /* ---- bounds ---------------------------------------------------------------------------------------------- */
 
@@ -30,9 +36,25 @@ size_t repr_get_left(struct repr *repr)
     return repr->char_count < repr->bounds.chars ? repr->bounds.chars - repr->char_count : 0;
 }
 
+/* Of so many characters, as many as there is `room` for: or all, if saying how many were cut takes no fewer. */
+static uint64_t choose_shown(uint64_t count, uint64_t room)
+{
+    uint64_t size = 5; /* " … +5" */
+    if (count <= room)
+        return count;
+    for (uint64_t cut = count - room, digits = 1; cut >= 10; cut /= 10, digits++)
+        size += digits % 3 ? 1 : 2;
+    return count - room > size ? room : count;
+}
+
+uint64_t repr_get_shown(struct repr *repr, uint64_t count)
+{
+    return choose_shown(count, repr_get_left(repr));
+}
+
 void repr_add_cut(struct repr *repr, uint64_t count)
 {
-    char digits[32];
+    char digits[MAX_CUT_SIZE];
     size_t at = sizeof digits, shown = 0;
     do {
         if (shown && shown % 3 == 0)
@@ -63,7 +85,8 @@ bool repr_begin_item(struct repr *repr, uint64_t index, uint64_t left)
 pst_error *repr_check_limits(struct repr *repr)
 {
     if (++repr->object_count > REPR_MAX_OBJECTS)
-        return error_new(PST_ERROR_LIMIT, "a repr of more than %d objects", REPR_MAX_OBJECTS);
+        return error_hint(error_new(PST_ERROR_LIMIT, "a repr of more than %d objects", REPR_MAX_OBJECTS),
+                          "bound the items: --value-items N");
     if (repr->text->size - repr->start > REPR_MAX_SIZE)
         return error_new(PST_ERROR_LIMIT, "a repr of more than %d bytes", REPR_MAX_SIZE);
     if (is_strict(repr) && repr->depth > VALUE_MAX_DEPTH)
@@ -73,19 +96,22 @@ pst_error *repr_check_limits(struct repr *repr)
 
 /* ---- numbers, strings ------------------------------------------------------------------------------------ */
 
-/* Bytes of the first `count` characters of UTF-8; *left is how many there are behind them. */
-static size_t measure(pst_text text, size_t count, uint64_t *left)
+/* Characters of UTF-8. */
+static uint64_t count_characters(pst_text text)
 {
-    size_t size = text.size, seen = 0;
-    *left = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        if ((text.data[i] & 0xc0) == 0x80)
-            continue;
-        if (seen++ == count)
-            size = i;
-        *left += seen > count;
-    }
-    return size;
+    uint64_t count = 0;
+    for (size_t i = 0; i < text.size; i++)
+        count += (text.data[i] & 0xc0) != 0x80;
+    return count;
+}
+
+/* The first `count` of them. */
+static pst_text start_of(pst_text text, uint64_t count)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if ((text.data[i] & 0xc0) != 0x80 && count-- == 0)
+            return (pst_text){text.data, i};
+    return text;
 }
 
 /* The name of a class is measured anew for each of the objects that share it: as soon as that takes as long as reads
@@ -98,24 +124,40 @@ static void spend_on_text(const struct python *python, size_t size)
         memory_set_work(python->memory, work < left ? left - work : 0);
 }
 
+/* Of a name of so many characters. */
+static uint64_t get_shown_of_name(struct repr *repr, uint64_t count)
+{
+    size_t left = repr_get_left(repr);
+    return choose_shown(count, left > MIN_NAME ? left : MIN_NAME);
+}
+
 void repr_add_text(struct repr *repr, pst_text text)
 {
-    uint64_t cut;
     spend_on_text(repr->python, text.size);
-    size_t size = measure(text, repr_get_left(repr), &cut);
-    text_add(repr->text, text.data, size);
-    if (cut)
-        repr_add_cut(repr, cut);
+    uint64_t count = count_characters(text), shown = get_shown_of_name(repr, count);
+    text = start_of(text, shown);
+    text_add(repr->text, text.data, text.size);
+    if (count > shown)
+        repr_add_cut(repr, count - shown);
+}
+
+void repr_add_type_name(struct repr *repr, const struct type *type)
+{
+    if (type->module.data) {
+        repr_add_text(repr, type->module);
+        text_add_char(repr->text, '.');
+    }
+    repr_add_text(repr, type->qualname);
 }
 
 void repr_cut_number(struct repr *repr, size_t start, size_t left)
 {
-    size_t size = repr->text->size - start;
-    if (size <= left)
+    size_t size = repr->text->size - start, shown = choose_shown(size, left);
+    if (size <= shown)
         return;
-    repr->text->size = start + left;
+    repr->text->size = start + shown;
     text_add_char(repr->text, ' ');
-    repr_add_cut(repr, size - left);
+    repr_add_cut(repr, size - shown);
 }
 
 /* What takes long for its size counts as reads do: a lie may be made of many. */
@@ -134,16 +176,46 @@ static pst_error *spend_on_int(const struct python *python, const struct value *
 static pst_error *add_int(struct repr *repr, const struct value *value)
 {
     size_t left = repr_get_left(repr), start = repr->text->size;
-    if (left != SIZE_MAX && value->digit_count * value->digit_bits > MAX_BOUNDED_INT_BITS) {
-        text_printf(repr->text, "<%sint of %zu bits>", value->is_negative ? "negative " : "",
-                    value->digit_count * value->digit_bits);
-        return NULL;
-    }
     TRY(spend_on_int(repr->python, value));
     TRY(repr_add_int(value, repr->text));
     if (value->kind == VALUE_LONG)
         text_add_char(repr->text, 'L');
     repr_cut_number(repr, start, left);
+    return NULL;
+}
+
+static void add_int_size(struct repr *repr, bool is_negative, uint64_t bits)
+{
+    text_printf(repr->text, "<%sint of %llu bits>", is_negative ? "negative " : "", (unsigned long long)bits);
+}
+
+static pst_error *has_too_many_digits(struct repr *repr, const struct value *value, bool *yes)
+{
+    size_t start = repr->text->size;
+    TRY(repr_add_int(value, repr->text));
+    *yes = repr->text->size - start - value->is_negative > MAX_INT_DIGITS;
+    repr->text->size = start;
+    return NULL;
+}
+
+/* An int that is no constant: of a large one only the size is read. `kind`: how it is read, as_kind: how shown. */
+static pst_error *add_int_object(struct repr *repr, pst_addr object, enum value_kind kind, enum value_kind as_kind)
+{
+    bool is_negative, is_long = false, is_bounded = repr->bounds.chars != SIZE_MAX;
+    uint64_t bits;
+    struct value value;
+    TRY(value_get_int_size(repr->python, object, kind, &is_negative, &bits));
+    if (bits > (is_bounded ? MAX_BOUNDED_INT_BITS : REPR_MAX_INT_BITS)) {
+        add_int_size(repr, is_negative, bits);
+        return NULL;
+    }
+    TRY(value_read_as(repr->python, repr->arena, object, kind, &value));
+    value.kind = as_kind;
+    if (is_bounded && bits == MAX_BOUNDED_INT_BITS)
+        TRY(has_too_many_digits(repr, &value, &is_long));
+    if (!is_long)
+        return add_int(repr, &value);
+    add_int_size(repr, is_negative, bits);
     return NULL;
 }
 
@@ -156,14 +228,20 @@ static void add_rest(struct repr *repr, uint64_t shown, uint64_t count)
     repr_add_cut(repr, count - shown);
 }
 
+/* As many characters as may have to be shown of a string of which that many are wanted. */
+static uint64_t get_most(uint64_t left)
+{
+    return left > UINT64_MAX - MAX_CUT_SIZE ? left : left + MAX_CUT_SIZE;
+}
+
 static pst_error *add_str(struct repr *repr, pst_addr object)
 {
     uint64_t count;
     pst_text text;
-    size_t left = repr_get_left(repr);
-    TRY(string_read_start(repr->python, repr->arena, object, left, &text, &count));
-    repr_add_str(text, python_is_2(repr->python) ? -1 : repr->python->layout.minor, repr->text);
-    add_rest(repr, left, count);
+    TRY(string_read_start(repr->python, repr->arena, object, get_most(repr_get_left(repr)), &text, &count));
+    uint64_t shown = repr_get_shown(repr, count);
+    repr_add_str(start_of(text, shown), python_is_2(repr->python) ? -1 : repr->python->layout.minor, repr->text);
+    add_rest(repr, shown, count);
     return NULL;
 }
 
@@ -171,10 +249,11 @@ static pst_error *add_bytes(struct repr *repr, pst_addr object)
 {
     uint64_t count;
     pst_bytes bytes;
-    size_t left = repr_get_left(repr);
-    TRY(bytes_read_start(repr->python, repr->arena, object, left, &bytes, &count));
+    TRY(bytes_read_start(repr->python, repr->arena, object, get_most(repr_get_left(repr)), &bytes, &count));
+    uint64_t shown = repr_get_shown(repr, count);
+    bytes.size = bytes.size < shown ? bytes.size : shown;
     repr_add_bytes(bytes, python_is_2(repr->python) ? "" : "b", repr->text);
-    add_rest(repr, left, count);
+    add_rest(repr, shown, count);
     return NULL;
 }
 
@@ -204,6 +283,8 @@ pst_error *repr_add_scalar(struct repr *repr, pst_addr object, enum value_kind k
         return add_str(repr, object);
     if (kind == VALUE_BYTES)
         return add_bytes(repr, object);
+    if (!is_strict(repr) && (kind == VALUE_INT || kind == VALUE_LONG))
+        return add_int_object(repr, object, kind, kind);
     TRY(value_read_as(repr->python, repr->arena, object, kind, &value));
     return add_scalar_value(repr, &value);
 }
@@ -223,24 +304,26 @@ pst_error *repr_add_array(struct repr *repr, pst_addr array, uint64_t count)
 pst_error *repr_add_name(struct repr *repr, pst_addr str)
 {
     pst_text text;
-    uint64_t count;
-    size_t left = repr_get_left(repr);
-    TRY(string_read_start(repr->python, repr->arena, str, left, &text, &count));
+    uint64_t count, left = repr_get_left(repr);
+    TRY(string_read_start(repr->python, repr->arena, str, get_most(left > MIN_NAME ? left : MIN_NAME), &text, &count));
+    uint64_t shown = get_shown_of_name(repr, count);
+    if (count > shown) /* in 2.7 these are bytes, of which the text may have fewer characters */
+        TRY(string_read_start(repr->python, repr->arena, str, shown, &text, &count));
     text_add(repr->text, text.data, text.size);
-    if (count > left)
-        repr_add_cut(repr, count - left);
+    if (count > shown)
+        repr_add_cut(repr, count - shown);
     return NULL;
 }
 
 void repr_add_quoted(struct repr *repr, pst_text text)
 {
-    uint64_t cut;
-    size_t size = measure(text, repr_get_left(repr), &cut);
+    uint64_t count = count_characters(text), shown = repr_get_shown(repr, count);
+    text = start_of(text, shown);
     if (python_is_2(repr->python))
-        repr_add_bytes((pst_bytes){(const uint8_t *)text.data, size}, "", repr->text);
+        repr_add_bytes((pst_bytes){(const uint8_t *)text.data, text.size}, "", repr->text);
     else
-        repr_add_str((pst_text){text.data, size}, repr->python->layout.minor, repr->text);
-    add_rest(repr, 0, cut);
+        repr_add_str(text, repr->python->layout.minor, repr->text);
+    add_rest(repr, shown, count);
 }
 
 pst_error *repr_add_name_field(struct repr *repr, pst_addr object, enum field field, size_t most_2)
@@ -262,15 +345,12 @@ pst_error *repr_add_name_field(struct repr *repr, pst_addr object, enum field fi
 pst_error *repr_add_str_of(struct repr *repr, pst_addr object)
 {
     enum value_kind kind;
-    struct value value;
     TRY(value_get_kind(repr->python, object, &kind));
     if (kind == VALUE_STR || (kind == VALUE_BYTES && python_is_2(repr->python)))
         return repr_add_name(repr, object);
     if (kind != VALUE_INT && kind != VALUE_LONG)
         return repr_add_object(repr, object);
-    TRY(value_read(repr->python, repr->arena, object, &value));
-    value.kind = VALUE_INT;
-    return add_int(repr, &value);
+    return add_int_object(repr, object, kind, VALUE_INT);
 }
 
 void repr_add_class_name(struct repr *repr, const struct instance *object, const char *name)
@@ -278,23 +358,23 @@ void repr_add_class_name(struct repr *repr, const struct instance *object, const
     if (python_minor_version(repr->python) < 307)
         text_add_string(repr->text, name);
     else
-        text_add(repr->text, object->type->name.data, object->type->name.size);
+        repr_add_text(repr, object->type->name);
 }
 
 pst_error *repr_add_tp_name(struct repr *repr, const struct instance *object)
 {
     pst_text name;
     TRY(type_read_tp_name(repr->types, object->type->address, &name));
-    text_add(repr->text, name.data, name.size);
+    repr_add_text(repr, name);
     return NULL;
 }
 
 void repr_add_full_name(struct repr *repr, const struct type *type)
 {
     if (text_is(type->module, "__main__"))
-        text_add(repr->text, type->qualname.data, type->qualname.size);
+        repr_add_text(repr, type->qualname);
     else
-        type_add_name(type, repr->text);
+        repr_add_type_name(repr, type);
 }
 
 pst_error *repr_get_attribute(struct repr *repr, const struct instance *object, const char *name, pst_addr *value)
@@ -407,7 +487,7 @@ static void add_cycle(struct repr *repr, const struct type *type, const char *cy
 {
     for (; *cycle; cycle++) {
         if (*cycle == '%')
-            text_add(repr->text, type->name.data, type->name.size);
+            repr_add_text(repr, type->name);
         else
             text_add_char(repr->text, *cycle);
     }
@@ -448,30 +528,49 @@ static pst_error *add_object(struct repr *repr, pst_addr object, const struct re
     return is_strict(repr) ? refuse(repr->python, object, type) : add_instance(repr, object, type, NULL);
 }
 
-static bool ends_all(const pst_error *error)
+/* Of the limits, those of the repr as a whole: see check_limits(). */
+static bool ends_all(const struct repr *repr, const pst_error *error)
 {
-    return pst_error_get_code(error) == PST_ERROR_LIMIT || pst_error_get_code(error) == PST_ERROR_MEMORY;
+    bool is_full = repr->object_count > REPR_MAX_OBJECTS || repr->text->size - repr->start > REPR_MAX_SIZE ||
+                   memory_get_work_left(repr->python->memory) < LEAST_WORK;
+    return pst_error_get_code(error) == PST_ERROR_MEMORY || (pst_error_get_code(error) == PST_ERROR_LIMIT && is_full);
+}
+
+static void keep_error(struct repr *repr, pst_error *error)
+{
+    if (repr->error)
+        pst_error_free(error);
+    else
+        repr->error = error;
+}
+
+pst_error *repr_end_items(struct repr *repr, const char *separator, uint64_t left, pst_error *error)
+{
+    if (!error || is_strict(repr) || pst_error_get_code(error) != PST_ERROR_LIMIT || ends_all(repr, error))
+        return error;
+    text_add_string(repr->text, separator);
+    repr_add_cut(repr, left);
+    keep_error(repr, error);
+    return NULL;
 }
 
 pst_error *repr_end_part(struct repr *repr, pst_addr object, size_t start, pst_error *error)
 {
-    if (!error || is_strict(repr) || ends_all(error))
+    if (!error || is_strict(repr) || ends_all(repr, error))
         return error;
     repr->text->size = start;
     text_add_string(repr->text, "<unreadable");
     repr_add_address(repr, object);
     text_add_char(repr->text, '>');
-    if (repr->error)
-        pst_error_free(error);
-    else
-        repr->error = error;
+    keep_error(repr, error);
     return NULL;
 }
 
 pst_error *repr_add_object_as(struct repr *repr, pst_addr object, const struct repr_kind *kind)
 {
     size_t start = repr->text->size;
-    if (!is_strict(repr) && repr->depth > repr->bounds.depth) {
+    bool is_deep = repr->depth > repr->bounds.depth || repr->depth > VALUE_MAX_DEPTH;
+    if (!is_strict(repr) && (is_deep || (repr->depth && !repr_get_left(repr)))) {
         text_add_string(repr->text, "…");
         return NULL;
     }
@@ -486,6 +585,14 @@ pst_error *repr_add_object_as(struct repr *repr, pst_addr object, const struct r
 pst_error *repr_add_object(struct repr *repr, pst_addr object)
 {
     return repr_add_object_as(repr, object, NULL);
+}
+
+pst_error *repr_add_inside(struct repr *repr, pst_addr object)
+{
+    repr->bounds.depth++;
+    pst_error *error = repr_add_object(repr, object);
+    repr->bounds.depth--;
+    return error;
 }
 
 void repr_start(struct repr *repr, struct types *types, struct arena *arena, struct repr_bounds bounds,

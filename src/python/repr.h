@@ -14,14 +14,15 @@
 enum {
     REPR_MAX_SIZE = 64 << 20,     /* bytes, before what the last object adds */
     REPR_MAX_OBJECTS = 3 << 19,
-    REPR_MAX_SCAN = 1 << 16,      /* unused entries that a search for the next item of one container passes over */
+    REPR_MAX_INT_BITS = 1200000,  /* 361,000 decimal digits; the time it takes grows with the square */
 };
 
 /* How much of a value is shown; what is cut is counted: "[0, 1, … +998]". */
 struct repr_bounds {
     size_t depth;   /* containers in each other whose items are shown */
     size_t items;   /* of each container */
-    size_t chars;   /* of a whole repr, from which on strings are cut and items left out */
+    size_t chars;   /* of a whole repr, from which on strings are cut and items left out: but only what is longer than
+                     * saying that it was cut, and no name of ordinary length */
 };
 
 #define REPR_UNBOUNDED ((struct repr_bounds){SIZE_MAX, SIZE_MAX, SIZE_MAX})
@@ -92,6 +93,11 @@ void repr_add_cut(struct repr *repr, uint64_t count);
 MUST_USE pst_error *repr_check_limits(struct repr *repr);
 /* How many characters there may be yet. */
 size_t repr_get_left(struct repr *repr);
+/* How many are shown of a string of `count` characters. */
+uint64_t repr_get_shown(struct repr *repr, uint64_t count);
+/* After an error where the next item of a container should be, the first of `left`: a limit of this container's own
+ * ends it alone, and they are said to be cut. Else it is passed on. */
+MUST_USE pst_error *repr_end_items(struct repr *repr, const char *separator, uint64_t left, pst_error *error);
 /* Cuts the number that was added from `start` on to `left` characters. */
 void repr_cut_number(struct repr *repr, size_t start, size_t left);
 /* Ends a part of the text, from `start` on, that shows an object: if it could not be read, "<unreadable at 0x…>" takes
@@ -101,8 +107,10 @@ MUST_USE pst_error *repr_end_part(struct repr *repr, pst_addr object, size_t sta
 MUST_USE pst_error *repr_add_array(struct repr *repr, pst_addr array, uint64_t count);
 /* A str, int … of a type whose value is read as one of `kind`. */
 MUST_USE pst_error *repr_add_scalar(struct repr *repr, pst_addr object, enum value_kind kind);
-/* Text of the target's, without quotes: a name. Cut as a str is. */
+/* Text of the target's, without quotes: a name. It is cut only if it is long. */
 void repr_add_text(struct repr *repr, pst_text text);
+/* The same of type_add_name()'s. */
+void repr_add_type_name(struct repr *repr, const struct type *type);
 /* The same of a str object; an error if it is none. */
 MUST_USE pst_error *repr_add_name(struct repr *repr, pst_addr str);
 /* The repr of a str that nobody made yet; in 2.7 of a str, which is bytes. */
@@ -133,6 +141,8 @@ void repr_add_address(struct repr *repr, pst_addr address);
 /* As repr_add_object(), of an object that Python marks as being shown before it is: if what it then calls looks out for
  * such marks, the object is taken for one inside of itself. */
 MUST_USE pst_error *repr_add_marked(struct repr *repr, pst_addr object);
+/* As repr_add_object(), of an object that is not counted as one deeper: as parts that are always just numbers. */
+MUST_USE pst_error *repr_add_inside(struct repr *repr, pst_addr object);
 /* The member of an object's struct, an object: as repr_add_object(). A null pointer is "<NULL>". */
 MUST_USE pst_error *repr_add_field(struct repr *repr, pst_addr object, enum field field);
 

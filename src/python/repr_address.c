@@ -43,7 +43,7 @@ static pst_error *get_number(struct repr *repr, const struct instance *object, c
 
 static void add_call(struct repr *repr, pst_text name, pst_text argument)
 {
-    text_add(repr->text, name.data, name.size);
+    repr_add_text(repr, name);
     text_add_char(repr->text, '(');
     repr_add_quoted(repr, argument);
     text_add_char(repr->text, ')');

@@ -20,7 +20,7 @@ static pst_error *add_head(struct repr *repr, const struct instance *object, boo
         TRY(field_address(repr->python, object->address, F(PyInstanceObject_in_class), &class));
         TRY(repr_add_old_class_name(repr, class));
     } else {
-        type_add_name(object->type, repr->text);
+        repr_add_type_name(repr, object->type);
     }
     text_add_string(repr->text, !what ? "" : is_old ? " instance" : " object");
     repr_add_address(repr, object->address);
@@ -33,7 +33,7 @@ pst_error *repr_add_plain(struct repr *repr, const struct instance *object)
     return add_head(repr, object, true);
 }
 
-/* 2.7: as the class says, all of them having one type. */
+/* 2.7: as the class says, all of them having one type. That it says this very function is possible. */
 pst_error *repr_add_old_instance(struct repr *repr, const struct instance *object)
 {
     pst_addr address;
@@ -41,6 +41,8 @@ pst_error *repr_add_old_instance(struct repr *repr, const struct instance *objec
     TRY(field_address(repr->python, object->address, F(PyInstanceObject_in_class), &address));
     TRY(type_get(repr->types, address, &class));
     const struct repr_kind *kind = repr_kind_of(repr->types, class);
+    if (kind->add == repr_add_old_instance)
+        return object->is_open ? repr_add_cycle_of_attributes(repr, object) : repr_add_attributes(repr, object);
     bool shows_again = kind->cycle && !*kind->cycle;
     return object->is_open && !shows_again ? repr_add_cycle_of_attributes(repr, object) : kind->add(repr, object);
 }
@@ -64,7 +66,20 @@ struct listing {
     bool is_full;
 };
 
-static pst_error *add_attribute(struct listing *listing, pst_text name, pst_addr value)
+/* A name by its object, a str, unless somebody put something else into the dict. */
+static pst_error *add_key(struct repr *repr, pst_addr key)
+{
+    struct type *type;
+    size_t start = repr->text->size;
+    uint64_t flags = TPFLAGS_UNICODE_SUBCLASS | (python_is_2(repr->python) ? TPFLAGS_BYTES_SUBCLASS : 0);
+    pst_error *error = type_of(repr->types, key, &type);
+    if (!error && !(type->flags & flags))
+        return repr_add_object(repr, key);
+    return repr_end_part(repr, key, start, error ? error : repr_add_name(repr, key));
+}
+
+/* Its name is `key` where that is not 0. */
+static pst_error *add_attribute(struct listing *listing, pst_text name, pst_addr key, pst_addr value)
 {
     struct repr *repr = listing->repr;
     if (listing->is_counting || listing->is_full) {
@@ -77,7 +92,10 @@ static pst_error *add_attribute(struct listing *listing, pst_text name, pst_addr
     listing->index++;
     if (listing->is_full)
         return NULL;
-    repr_add_text(repr, name);
+    if (key)
+        TRY(add_key(repr, key));
+    else
+        repr_add_text(repr, name);
     text_add_char(repr->text, '=');
     return repr_add_object(repr, value);
 }
@@ -93,7 +111,7 @@ static pst_error *add_member(struct listing *listing, pst_addr member)
     if (!value)
         return NULL;
     TRY(member_read_name(python, listing->repr->arena, member, &name));
-    return add_attribute(listing, name, value);
+    return add_attribute(listing, name, 0, value);
 }
 
 static pst_error *add_members(struct listing *listing, pst_addr class)
@@ -119,7 +137,7 @@ static pst_error *add_slots(struct listing *listing)
 
 static pst_error *add_named(struct listing *listing, const char *name, pst_addr value)
 {
-    return value ? add_attribute(listing, (pst_text){name, strlen(name)}, value) : NULL;
+    return value ? add_attribute(listing, (pst_text){name, strlen(name)}, 0, value) : NULL;
 }
 
 static pst_error *add_args(struct listing *listing)
@@ -148,16 +166,6 @@ static pst_error *add_class_names(struct listing *listing)
 
 /* ---- the dict -------------------------------------------------------------------------------------------- */
 
-static pst_error *add_dict_entry(struct listing *listing, pst_addr key, pst_addr value)
-{
-    pst_text name;
-    uint64_t count;
-    if (listing->is_counting || listing->is_full)
-        return add_attribute(listing, (pst_text){0}, value);
-    TRY(string_read_start(listing->repr->python, listing->repr->arena, key, SIZE_MAX, &name, &count));
-    return add_attribute(listing, name, value);
-}
-
 static pst_error *add_dict(struct listing *listing)
 {
     const struct instance *object = listing->object;
@@ -174,7 +182,7 @@ static pst_error *add_dict(struct listing *listing)
     for (uint64_t i = 0; i < used && !listing->is_full; i++) {
         pst_addr key, value;
         TRY(dict_next_item(&reader, &key, &value));
-        TRY(add_dict_entry(listing, key, value));
+        TRY(add_attribute(listing, (pst_text){0}, key, value));
     }
     return NULL;
 }

@@ -44,7 +44,7 @@ pst_error *repr_add_bytearray(struct repr *repr, const struct instance *object)
                       has_start ? F(PyByteArrayObject_ob_start) : F(PyByteArrayObject_ob_bytes), &start));
     repr_add_class_name(repr, object, "bytearray");
     text_add_char(repr->text, '(');
-    uint64_t left = repr_get_left(repr), shown = count < left ? count : left;
+    uint64_t shown = repr_get_shown(repr, count);
     TRY(bytes_read_at(python, repr->arena, start, shown, &bytes));
     add_bytes(repr, bytes);
     if (shown < count) {
@@ -212,7 +212,7 @@ static pst_error *read_array(const struct repr *repr, pst_addr object, struct ar
 static pst_error *add_characters(struct repr *repr, const struct array *array)
 {
     bool is_2 = python_is_2(repr->python);
-    uint64_t left = repr_get_left(repr), shown = array->count < left ? array->count : left;
+    uint64_t shown = repr_get_shown(repr, array->count);
     pst_text text;
     pst_bytes bytes;
     if (array->element.size == 1) {

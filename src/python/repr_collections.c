@@ -45,7 +45,7 @@ pst_error *repr_add_chain_map(struct repr *repr, const struct instance *object)
     TRY(object_expect(python, maps, TPFLAGS_LIST_SUBCLASS, "list"));
     TRY(field_unsigned(python, maps, F(PyVarObject_ob_size), &count));
     TRY(field_address(python, maps, F(PyListObject_ob_item), &items));
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     text_add_char(repr->text, '(');
     TRY(repr_add_array(repr, items, count));
     text_add_char(repr->text, ')');
@@ -67,7 +67,7 @@ pst_error *repr_add_mapping_view(struct repr *repr, const struct instance *objec
     TRY(repr_get_attribute(repr, object, "_mapping", &mapping));
     if (!mapping)
         return repr_add_attributes(repr, object);
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     text_add_char(repr->text, '(');
     TRY(repr_add_object(repr, mapping));
     text_add_char(repr->text, ')');

@@ -1,6 +1,7 @@
 /* tuple, list, set, frozenset. Objects/tupleobject.c, listobject.c, setobject.c. */
 #include "python/repr.h"
 #include "python/string.h"
+#include "python/unused.h"
 
 static pst_error *read_count(const struct repr *repr, pst_addr object, uint64_t *count)
 {
@@ -21,7 +22,7 @@ static pst_error *read_count(const struct repr *repr, pst_addr object, uint64_t 
 static void add_type_name(struct repr *repr, const struct instance *object, const char *builtin)
 {
     if (object->type)
-        text_add(repr->text, object->type->name.data, object->type->name.size);
+        repr_add_text(repr, object->type->name);
     else
         text_add_string(repr->text, builtin);
 }
@@ -33,9 +34,8 @@ pst_error *repr_add_tuple(struct repr *repr, const struct instance *object)
     TRY(read_count(repr, object->address, &count));
     TRY(field_place(repr->python, object->address, F(PyTupleObject_ob_item), &items));
     text_add_char(repr->text, '(');
-    size_t start = repr->text->size;
+    bool is_cut = repr->depth > repr->bounds.depth || !repr_get_left(repr);
     TRY(repr_add_array(repr, items, count));
-    bool is_cut = repr->text->size > start && repr->depth > repr->bounds.depth;
     text_add_string(repr->text, count == 1 && !is_cut ? ",)" : ")");
     return NULL;
 }
@@ -54,15 +54,18 @@ pst_error *repr_add_list(struct repr *repr, const struct instance *object)
 
 /* ---- sets ------------------------------------------------------------------------------------------------- */
 
-/* A table of mask + 1 entries; free ones have no key. That of a deleted item has the hash -1, which no object has. */
+/* A table of mask + 1 entries; free ones have no key. That of a deleted item has the hash -1, which no object has; in
+ * 2.7 the key "<dummy key>", a str of its own. */
 struct set_table {
     pst_addr entries;
     uint64_t mask, used, entry_size;
+    pst_addr dummy;        /* 2.7, once it was met */
 };
 
 static pst_error *read_table(const struct repr *repr, pst_addr set, struct set_table *table)
 {
     const struct python *python = repr->python;
+    table->dummy = 0;
     table->entry_size = size_of(python, F(sizeof_setentry));
     TRY(field_unsigned(python, set, F(PySetObject_mask), &table->mask));
     TRY(field_unsigned(python, set, F(PySetObject_used), &table->used));
@@ -73,34 +76,58 @@ static pst_error *read_table(const struct repr *repr, pst_addr set, struct set_t
                      (unsigned long long)table->used, (unsigned long long)table->mask);
 }
 
+/* The hash of an entry with the dummy is that of the item which was there. */
+static pst_error *is_dummy(const struct python *python, pst_addr entry, pst_addr key, bool *dummy)
+{
+    enum value_kind kind;
+    uint64_t hash, own_hash;
+    TRY(value_get_kind(python, key, &kind));
+    *dummy = false;
+    if (kind != VALUE_BYTES)
+        return NULL;
+    TRY(field_unsigned(python, entry, F(setentry_hash), &hash));
+    TRY(field_unsigned(python, key, F(PyStringObject_ob_shash), &own_hash));
+    return hash == own_hash ? NULL : string_equals(python, key, "<dummy key>", dummy);
+}
+
 /* The item at or behind `*at`, which then is behind it; 0: there is none. */
-static pst_error *next_item(const struct repr *repr, const struct set_table *table, uint64_t *at, pst_addr *item)
+static pst_error *next_item(const struct repr *repr, struct set_table *table, uint64_t *at, pst_addr *item)
 {
     const struct python *python = repr->python;
-    for (uint64_t end = *at + REPR_MAX_SCAN; *at <= table->mask; (*at)++) {
-        pst_addr entry = table->entries + *at * table->entry_size;
-        int64_t hash;
+    bool is_2 = python_is_2(python), is_deleted;
+    uint64_t end = table->mask + 1 - *at > UNUSED_MAX ? *at + UNUSED_MAX : table->mask + 1;
+    do {
+        const struct unused unused = {table->entries, table->entry_size, F(setentry_key),
+                                      is_2 ? F(setentry_key) : F(setentry_hash), is_2 ? table->dummy : UINT64_MAX};
+        *item = 0;
+        *at = unused_skip(python, &unused, *at, end);
+        if (*at > table->mask)
+            return NULL;
         if (*at == end)
-            return error_new(PST_ERROR_LIMIT, "a set with %d unused entries on end", REPR_MAX_SCAN);
+            return error_new(PST_ERROR_LIMIT, "a set with %d unused entries on end", UNUSED_MAX);
+        pst_addr entry = table->entries + (*at)++ * table->entry_size;
         TRY(field_address(python, entry, F(setentry_key), item));
-        if (!*item)
-            continue;
-        TRY(field_signed(python, entry, F(setentry_hash), &hash));
-        if (hash == -1)
-            continue;
-        (*at)++;
-        return NULL;
-    }
-    *item = 0;
+        is_deleted = false;
+        if (is_2)
+            TRY(is_dummy(python, entry, *item, &is_deleted));
+        if (is_deleted)
+            table->dummy = *item;
+    } while (is_deleted);
     return NULL;
 }
 
-static pst_error *add_set_items(struct repr *repr, pst_addr set, const struct set_table *table)
+static pst_error *add_set_items(struct repr *repr, pst_addr set, struct set_table *table)
 {
     uint64_t at = 0, count = 0;
     pst_addr item;
     for (;; count++) {
-        TRY(next_item(repr, table, &at, &item));
+        pst_error *error = next_item(repr, table, &at, &item);
+        bool is_complete = error && count == table->used && pst_error_get_code(error) == PST_ERROR_LIMIT;
+        if (error && !is_complete)
+            return repr_end_items(repr, count ? ", " : "", table->used - count, error);
+        pst_error_free(error);
+        if (is_complete)
+            return NULL; /* whether there are more than it says would take too long to see */
         if (!item || count == table->used)
             break;
         if (!repr_begin_item(repr, count, table->used - count))

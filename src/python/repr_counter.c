@@ -2,8 +2,8 @@
  * Counter: its items in the order of most_common(). Lib/collections/__init__.py.
  *
  * Of numbers, or of strings. What comparing anything else does nobody can know, and mostly it raises TypeError, as
- * numbers with strings do: these, and those of very many items, stay in the order of the dict, as in Python after that
- * TypeError.
+ * numbers with strings do: these, and those of very many items or of very large counts, stay in the order of the dict,
+ * as in Python after that TypeError.
  */
 #include "python/dict.h"
 #include "python/repr.h"
@@ -14,7 +14,9 @@
 #include <string.h>
 
 enum {
-    MAX_SORTED = 10000,     /* items: all must be read to know the first ones */
+    MAX_SORTED = 10000,     /* items: all must be read to know the first ones … */
+    MAX_SORTED_BITS = 2048, /* … as wholes: ints … */
+    MAX_SORTED_SIZE = 256,  /* … and characters or bytes of strings */
     PREFETCH_BATCH = 256,
 };
 
@@ -89,13 +91,37 @@ static pst_error *measure_float(struct arena *arena, double number, struct count
     return NULL;
 }
 
+static pst_error *is_too_large(const struct python *python, struct arena *arena, pst_addr object,
+                               enum value_kind kind, bool *large)
+{
+    bool is_negative;
+    uint64_t size;
+    pst_text text;
+    *large = false;
+    if (kind == VALUE_INT || kind == VALUE_LONG) {
+        TRY(value_get_int_size(python, object, kind, &is_negative, &size));
+        *large = size > MAX_SORTED_BITS;
+    } else if (kind == VALUE_STR) {
+        TRY(string_read_start(python, arena, object, 1, &text, &size));
+        *large = size > MAX_SORTED_SIZE;
+    } else if (kind == VALUE_BYTES) {
+        TRY(bytes_get_size(python, object, &size));
+        *large = size > MAX_SORTED_SIZE;
+    }
+    return NULL;
+}
+
 /* *order is ORDER_NONE: it is nothing that can be compared here. */
 static pst_error *measure(const struct python *python, struct arena *arena, struct count *count, enum order *order)
 {
     struct value value = {0};
+    bool is_large;
     *order = ORDER_NONE;
     TRY(value_get_kind(python, count->value, &value.kind));
     if (value.kind > VALUE_BYTES || value.kind == VALUE_NONE)
+        return NULL;
+    TRY(is_too_large(python, arena, count->value, value.kind, &is_large));
+    if (is_large)
         return NULL;
     TRY(value_read(python, arena, count->value, &value));
     switch (value.kind) {
@@ -190,9 +216,10 @@ static pst_error *add_items(struct repr *repr, struct dict_reader *reader, uint6
 {
     for (uint64_t i = 0; i < used && repr_begin_item(repr, i, used - i); i++) {
         pst_addr key, value;
-        if (!sorted)
-            TRY(dict_next_item(reader, &key, &value));
-        else
+        pst_error *error = sorted ? NULL : dict_next_item(reader, &key, &value);
+        if (error)
+            return repr_end_items(repr, "", used - i, error);
+        if (sorted)
             key = sorted[i].key, value = sorted[i].value;
         TRY(error_in(add_item(repr, key, value), "item %llu", (unsigned long long)i));
     }
@@ -219,7 +246,7 @@ pst_error *repr_add_counter(struct repr *repr, const struct instance *object)
     struct dict_reader reader;
     uint64_t used;
     TRY(dict_start_items(repr->python, object->address, &reader, &used));
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     if (!used) {
         text_add_string(repr->text, "()");
         return NULL;

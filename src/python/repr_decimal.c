@@ -243,7 +243,7 @@ pst_error *repr_add_fraction(struct repr *repr, const struct instance *object)
     if (python_is_2(repr->python))
         text_add_string(repr->text, "Fraction");
     else
-        text_add(repr->text, object->type->name.data, object->type->name.size);
+        repr_add_text(repr, object->type->name);
     text_add_char(repr->text, '(');
     TRY(repr_add_str_of(repr, numerator));
     text_add_string(repr->text, ", ");

@@ -114,7 +114,7 @@ static pst_error *add_by_wrapper(struct repr *repr, pst_addr wrapper, pst_addr v
 
 /* As _value_repr_ of 3.11+ says, which is found when the class is made: None, or the __repr__ of the class that the
  * members are mixed with. */
-static pst_error *add_value(struct repr *repr, const struct instance *member, pst_addr value)
+static pst_error *add_deeper_value(struct repr *repr, const struct instance *member, pst_addr value)
 {
     pst_addr function;
     struct type *kind, *type;
@@ -137,6 +137,15 @@ static pst_error *add_value(struct repr *repr, const struct instance *member, ps
     return repr_add_object_as(repr, value, repr_kind_named(REPR_UNKNOWN, (pst_text){0}));
 }
 
+/* It is not counted as one deeper: a member of no more than its value says little without. */
+static pst_error *add_value(struct repr *repr, const struct instance *member, pst_addr value)
+{
+    repr->bounds.depth++;
+    pst_error *error = add_deeper_value(repr, member, value);
+    repr->bounds.depth--;
+    return error;
+}
+
 /* ---- members --------------------------------------------------------------------------------------------- */
 
 /* *there is false: a member that is just being made has none yet. */
@@ -151,7 +160,7 @@ static pst_error *read_member(struct repr *repr, const struct instance *object, 
 
 static void add_class_name(struct repr *repr, const struct instance *object)
 {
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
 }
 
 /* Enum.__repr__() */

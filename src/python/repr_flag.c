@@ -339,11 +339,11 @@ static pst_error *add_composite(struct repr *repr, const struct instance *object
 {
     struct text names = {0};
     text_add_char(repr->text, '<');
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     text_add_char(repr->text, '.');
     TRY(take(repr, &names, add_names(repr, choice, &names)));
     text_add_string(repr->text, ": ");
-    TRY(repr_add_object(repr, value));
+    TRY(repr_add_inside(repr, value));
     text_add_char(repr->text, '>');
     return NULL;
 }

@@ -11,7 +11,7 @@ pst_error *repr_add_generator(struct repr *repr, const struct instance *object)
     const struct python *python = repr->python;
     pst_addr code;
     text_add_char(repr->text, '<');
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     text_add_string(repr->text, " object ");
     if (has(python, F(PyGenObject_gi_qualname))) {
         TRY(repr_add_name_field(repr, object->address, F(PyGenObject_gi_qualname), 0));

@@ -12,7 +12,7 @@ static pst_error *add_tp_name_of(struct repr *repr, pst_addr type)
 {
     pst_text name;
     TRY(type_read_tp_name(repr->types, type, &name));
-    text_add(repr->text, name.data, name.size);
+    repr_add_text(repr, name);
     return NULL;
 }
 

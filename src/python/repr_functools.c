@@ -11,7 +11,7 @@ static pst_error *add_partial_name(struct repr *repr, const struct instance *obj
 {
     if (python_minor_version(repr->python) < 313)
         return repr_add_tp_name(repr, object);
-    type_add_name(object->type, repr->text);
+    repr_add_type_name(repr, object->type);
     return NULL;
 }
 

@@ -104,6 +104,10 @@ static pst_error *add_name(struct repr *repr, const struct repr_stream_name *nam
     if (name->object)
         return repr_add_object(repr, name->object);
     size_t start = repr->text->size, left = repr_get_left(repr);
+    if (!left) {
+        text_add_string(repr->text, "…");
+        return NULL;
+    }
     text_add_signed(repr->text, name->descriptor);
     repr_cut_number(repr, start, left);
     return NULL;

@@ -95,7 +95,7 @@ pst_error *repr_add_rlock_2(struct repr *repr, const struct instance *object)
     if (!owner || !count)
         return repr_add_attributes(repr, object);
     text_add_char(repr->text, '<');
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     text_add_string(repr->text, " owner=");
     TRY(add_owner(repr, object, owner));
     TRY(object_get_int(repr->python, count, &level));
@@ -128,7 +128,7 @@ pst_error *repr_add_condition(struct repr *repr, const struct instance *object)
 static void begin(struct repr *repr, const struct instance *object)
 {
     text_add_char(repr->text, '<');
-    type_add_name(object->type, repr->text);
+    repr_add_type_name(repr, object->type);
     repr_add_address(repr, object->address);
     text_add_string(repr->text, ": ");
 }

@@ -82,7 +82,7 @@ static pst_error *get_effective_level(struct repr *repr, const struct instance *
 static void begin(struct repr *repr, const struct instance *object)
 {
     text_add_char(repr->text, '<');
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     text_add_char(repr->text, ' ');
 }
 

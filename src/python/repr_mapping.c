@@ -49,7 +49,11 @@ static pst_error *add_items(struct repr *repr, struct items *items, enum shown s
     text_add_char(repr->text, shown == SHOWN_ITEMS ? '{' : '[');
     for (uint64_t i = 0; i < items->count && repr_begin_item(repr, i, items->count - i); i++) {
         pst_addr key, value;
-        TRY(next(items, &key, &value));
+        pst_error *error = next(items, &key, &value);
+        if (error) {
+            TRY(repr_end_items(repr, "", items->count - i, error));
+            break;
+        }
         TRY(error_in(add_item(repr, key, value, shown), "item %llu", (unsigned long long)i));
     }
     text_add_char(repr->text, shown == SHOWN_ITEMS ? '}' : ']');
@@ -78,7 +82,7 @@ pst_error *repr_add_frozendict(struct repr *repr, const struct instance *object)
 {
     struct items items;
     TRY(start(repr, object->address, false, &items));
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     text_add_char(repr->text, '(');
     if (items.count)
         TRY(add_inner_dict(repr, object));
@@ -89,10 +93,13 @@ pst_error *repr_add_frozendict(struct repr *repr, const struct instance *object)
 pst_error *repr_add_defaultdict(struct repr *repr, const struct instance *object)
 {
     pst_addr factory;
+    enum value_kind kind = VALUE_NONE;
     TRY(field_address(repr->python, object->address, F(defdictobject_default_factory), &factory));
+    if (factory)
+        TRY(value_get_kind(repr->python, factory, &kind));
     repr_add_class_name(repr, object, "defaultdict");
     text_add_char(repr->text, '(');
-    if (factory)
+    if (kind != VALUE_NONE)
         TRY(repr_add_marked(repr, factory));
     else
         text_add_string(repr->text, "None");
@@ -109,7 +116,7 @@ pst_error *repr_add_ordered_dict(struct repr *repr, const struct instance *objec
     if (object->type->origin == REPR_IN_PYTHON && !python_is_2(repr->python))
         return repr_add_attributes(repr, object); /* 3.x, without _collections */
     TRY(start(repr, object->address, true, &items));
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     text_add_char(repr->text, '(');
     if (items.count)
         TRY(add_items(repr, &items, python_minor_version(repr->python) >= 312 ? SHOWN_ITEMS : SHOWN_PAIRS));
@@ -134,7 +141,7 @@ pst_error *repr_add_dict_view(struct repr *repr, const struct instance *object)
     TRY(field_address(python, object->address,
                       python_is_2(python) ? F(dictviewobject_dv_dict) : F(_PyDictViewObject_dv_dict), &dict));
     TRY(start(repr, dict, is_ordered, &items));
-    text_add(repr->text, name.data, name.size);
+    repr_add_text(repr, name);
     text_add_char(repr->text, '(');
     TRY(add_items(repr, &items, shown));
     text_add_char(repr->text, ')');

@@ -80,7 +80,7 @@ pst_error *repr_add_namespace(struct repr *repr, const struct instance *object)
     TRY(field_address(python, object->address, F(_PyNamespaceObject_ns_dict), &dict));
     TRY(dict_start_items(python, dict, &reader, &count));
     if (object->type->is_heap)
-        text_add(repr->text, object->type->name.data, object->type->name.size);
+        repr_add_text(repr, object->type->name);
     else
         text_add_string(repr->text, "namespace");
     text_add_char(repr->text, '(');

@@ -250,10 +250,9 @@ static void add_part(uint64_t part, struct text *text)
 
 static pst_error *add_large(const struct value *value, struct text *text)
 {
-    enum { MAX_LARGE_BITS = 1200000 /* 361,000 decimal digits; the time it takes grows with the square */ };
-    if (value->digit_count > MAX_LARGE_BITS / value->digit_bits)
+    if (value->digit_count > REPR_MAX_INT_BITS / value->digit_bits)
         return error_new(PST_ERROR_LIMIT, "an int of %zu digits of %u bits; at most %u are converted",
-                         value->digit_count, value->digit_bits, MAX_LARGE_BITS / value->digit_bits);
+                         value->digit_count, value->digit_bits, REPR_MAX_INT_BITS / value->digit_bits);
     /* 60 bits are 1.0034 parts. */
     size_t chunks = count_chunks(value);
     uint64_t *parts = malloc((chunks + chunks / 256 + 2) * sizeof *parts);

@@ -179,19 +179,19 @@ static pst_error *add_complex(struct repr *repr, pst_addr address, const struct 
 /* Zeros at the end are padding. */
 static pst_error *add_bytes(struct repr *repr, pst_addr address, const struct dtype *dtype)
 {
-    uint64_t left = repr_get_left(repr), size = dtype->size;
+    uint64_t size = dtype->size;
     uint8_t *bytes = malloc(size + 1);
     if (!bytes)
         return error_no_memory();
     pst_error *error = memory_read(repr->python->memory, address, bytes, size);
     while (!error && size && bytes[size - 1] == 0)
         size--;
+    uint64_t shown = repr_get_shown(repr, size);
     if (!error)
-        repr_add_bytes((pst_bytes){bytes, size < left ? size : left}, python_is_2(repr->python) ? "" : "b",
-                       repr->text);
-    if (!error && size > left) {
+        repr_add_bytes((pst_bytes){bytes, shown}, python_is_2(repr->python) ? "" : "b", repr->text);
+    if (!error && size > shown) {
         text_add_char(repr->text, ' ');
-        repr_add_cut(repr, size - left);
+        repr_add_cut(repr, size - shown);
     }
     free(bytes);
     return error;
@@ -364,7 +364,7 @@ pst_error *repr_add_ndarray(struct repr *repr, const struct instance *object)
     if (is_plain)
         text_add_string(repr->text, "array");
     else
-        text_add(repr->text, object->type->name.data, object->type->name.size);
+        repr_add_text(repr, object->type->name);
     text_add_char(repr->text, '(');
     TRY(add_items(repr, &array, 0, array.data));
     text_add_string(repr->text, ", dtype=");

@@ -116,7 +116,7 @@ static pst_error *add_path(struct repr *repr, const struct instance *object, str
     for (size_t i = 0; i < path->size && windows; i++)
         if (path->data[i] == '\\')
             path->data[i] = '/';
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     text_add_char(repr->text, '(');
     repr_add_quoted(repr, (pst_text){path->data, path->size});
     text_add_char(repr->text, ')');
@@ -143,7 +143,7 @@ pst_error *repr_add_path_parents(struct repr *repr, const struct instance *objec
         return repr_add_attributes(repr, object);
     TRY(is_old ? type_get(repr->types, value, &type) : type_of(repr->types, value, &type));
     text_add_char(repr->text, '<');
-    text_add(repr->text, type->name.data, type->name.size);
+    repr_add_text(repr, type->name);
     text_add_string(repr->text, ".parents>");
     return NULL;
 }

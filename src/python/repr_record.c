@@ -133,7 +133,7 @@ pst_error *repr_add_namedtuple(struct repr *repr, const struct instance *object)
     const char *bracket = format.size ? memchr(format.data, '(', format.size) : NULL;
     size_t before = bracket ? (size_t)(bracket - format.data) : format.size;
     pst_text class_name = python_is_2(repr->python) ? (pst_text){format.data, before} : object->type->name;
-    text_add(repr->text, class_name.data, class_name.size);
+    repr_add_text(repr, class_name);
     text_add_char(repr->text, '(');
     format = bracket ? (pst_text){bracket + 1, format.size - before - 1} : (pst_text){0};
     for (uint64_t i = 0; i < fields.count && repr_begin_item(repr, i, fields.count - i); i++) {
@@ -204,7 +204,7 @@ pst_error *repr_add_struct_sequence(struct repr *repr, const struct instance *ob
     TRY(type_read_tp_name(repr->types, object->type->address, &type_name));
     if (python_minor_version(python) < 308 && type_name.size > MAX_NAME)
         type_name.size = MAX_NAME;
-    text_add(repr->text, type_name.data, type_name.size);
+    repr_add_text(repr, type_name);
     text_add_char(repr->text, '(');
     for (uint64_t i = 0; i < fields.count && repr_begin_item(repr, i, fields.count - i); i++) {
         size_t at = repr->text->size;

@@ -29,7 +29,7 @@ pst_error *repr_add_cell(struct repr *repr, const struct instance *object)
     }
     TRY(read_tp_name(repr, value, NAME_SIZE, &name));
     text_add_string(repr->text, ": ");
-    text_add(repr->text, name.data, name.size);
+    repr_add_text(repr, name);
     text_add_string(repr->text, " object");
     repr_add_address(repr, value);
     text_add_char(repr->text, '>');
@@ -77,7 +77,7 @@ static pst_error *add_referent(struct repr *repr, pst_addr object, bool is_quote
     if (is_full)
         repr_add_full_name(repr, type);
     else
-        text_add(repr->text, name.data, name.size);
+        repr_add_text(repr, name);
     text_add_string(repr->text, is_quoted ? "'" : "");
     repr_add_address(repr, object);
     return NULL;

@@ -18,19 +18,21 @@ pst_error *repr_add_slice(struct repr *repr, const struct instance *object)
 
 static pst_error *add_range_3(struct repr *repr, pst_addr range)
 {
-    pst_addr step;
+    pst_addr start, stop, step;
     struct value value;
+    TRY(field_address(repr->python, range, F(rangeobject_start), &start));
+    TRY(field_address(repr->python, range, F(rangeobject_stop), &stop));
     TRY(field_address(repr->python, range, F(rangeobject_step), &step));
     TRY(value_read_as(repr->python, repr->arena, step, VALUE_INT, &value));
     bool is_one = value.digit_count == 1 && !value.is_negative &&
                   bytes_unsigned(value.digits, value.digit_size) == 1;
     text_add_string(repr->text, "range(");
-    TRY(repr_add_field(repr, range, F(rangeobject_start)));
+    TRY(repr_add_inside(repr, start));
     text_add_string(repr->text, ", ");
-    TRY(repr_add_field(repr, range, F(rangeobject_stop)));
+    TRY(repr_add_inside(repr, stop));
     if (!is_one) {
         text_add_string(repr->text, ", ");
-        TRY(repr_add_object(repr, step));
+        TRY(repr_add_inside(repr, step));
     }
     text_add_char(repr->text, ')');
     return NULL;

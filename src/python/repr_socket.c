@@ -85,7 +85,7 @@ pst_error *repr_add_socket(struct repr *repr, const struct instance *object)
     if (closed)
         TRY(repr_is_true(repr, closed, &is_closed));
     text_add_char(repr->text, '<');
-    type_add_name(object->type, repr->text);
+    repr_add_type_name(repr, object->type);
     text_printf(repr->text, "%s fd=%d, family=", is_closed ? " [closed]" : "", numbers.descriptor);
     TRY(add_number(repr, object, "AddressFamily", numbers.family));
     text_add_string(repr->text, ", type=");

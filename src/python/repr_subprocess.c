@@ -29,7 +29,7 @@ pst_error *repr_add_popen(struct repr *repr, const struct instance *object)
     if (!code || !args)
         return repr_add_attributes(repr, object);
     text_add_char(repr->text, '<');
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     text_add_string(repr->text, ": returncode: ");
     TRY(repr_add_str_of(repr, code));
     text_add_string(repr->text, " args: ");
@@ -60,7 +60,7 @@ pst_error *repr_add_completed_process(struct repr *repr, const struct instance *
         if (!values[i])
             return repr_add_attributes(repr, object);
     }
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     text_add_string(repr->text, "(args=");
     TRY(repr_add_object(repr, values[0]));
     text_add_string(repr->text, ", returncode=");

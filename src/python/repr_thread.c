@@ -121,7 +121,7 @@ pst_error *repr_add_thread(struct repr *repr, const struct instance *object)
     if (!there)
         return repr_add_attributes(repr, object);
     text_add_char(repr->text, '<');
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     text_add_char(repr->text, '(');
     TRY(repr_add_str_of(repr, parts.name));
     text_add_string(repr->text, parts.is_stopped ? ", stopped" : parts.is_started ? ", started" : ", initial");
@@ -165,7 +165,7 @@ static pst_error *add_result(struct repr *repr, pst_addr exception, pst_addr res
     TRY(repr_is_true(repr, exception, &has_raised));
     TRY(type_of(repr->types, has_raised ? exception : result, &type));
     text_add_string(repr->text, has_raised ? " raised " : " returned ");
-    text_add(repr->text, type->name.data, type->name.size);
+    repr_add_text(repr, type->name);
     return NULL;
 }
 
@@ -182,7 +182,7 @@ pst_error *repr_add_future(struct repr *repr, const struct instance *object)
     if (!description)
         return repr_add_attributes(repr, object);
     text_add_char(repr->text, '<');
-    text_add(repr->text, object->type->name.data, object->type->name.size);
+    repr_add_text(repr, object->type->name);
     repr_add_address(repr, object->address);
     text_printf(repr->text, " state=%s", description);
     if (strcmp(description, "finished") == 0)

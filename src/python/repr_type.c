@@ -65,7 +65,7 @@ static pst_error *add_tp_name_or_null(struct repr *repr, pst_addr type)
     pst_text name = {"NULL", 4};
     if (type)
         TRY(type_read_tp_name(repr->types, type, &name));
-    text_add(repr->text, name.data, name.size);
+    repr_add_text(repr, name);
     return NULL;
 }
 

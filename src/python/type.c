@@ -7,7 +7,6 @@
 #include "python/object.h"
 #include "python/old_class.h"
 #include "python/string.h"
-#include "python/value.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -205,20 +204,41 @@ pst_error *type_get_own(const struct python *python, pst_addr type, const char *
     return dict ? dict_get(python, dict, name, NULL, value) : NULL;
 }
 
+static pst_error *read_bases(struct types *types, struct type *type, pst_addr tuple)
+{
+    uint64_t count;
+    pst_addr items;
+    TRY(tuple_find_items(types->python, tuple, &items, &count));
+    if (count > TYPE_MAX_BASES)
+        return error_new(PST_ERROR_LIMIT, "the type at 0x%llx has more than %d bases",
+                         (unsigned long long)type->address, TYPE_MAX_BASES);
+    if (count > TYPES_MAX_BASES - types->base_count)
+        return error_new(PST_ERROR_LIMIT, "the types so far have %d bases", TYPES_MAX_BASES);
+    pst_addr *bases = arena_alloc(types->arena, (count + 1) * sizeof *bases);
+    if (!bases)
+        return error_no_memory();
+    types->base_count += count;
+    for (uint64_t i = 0; i < count; i++)
+        TRY(pointer_at(types->python, items, i, &bases[i]));
+    type->bases = bases;
+    type->base_count = count;
+    return NULL;
+}
+
 pst_error *type_read_mro(struct types *types, const struct type *type, const pst_addr **bases, size_t *count)
 {
     pst_addr tuple;
-    struct value value;
-    TRY(field_address(types->python, type->address, F(PyTypeObject_tp_mro), &tuple));
+    struct type *own;
     *count = 0;
-    if (!tuple)
-        return NULL; /* it is just being made */
-    TRY(value_read_as(types->python, types->arena, tuple, VALUE_TUPLE, &value));
-    if (value.item_count > TYPE_MAX_BASES)
-        return error_new(PST_ERROR_LIMIT, "the type at 0x%llx has more than %d bases",
-                         (unsigned long long)type->address, TYPE_MAX_BASES);
-    *bases = value.items;
-    *count = value.item_count;
+    TRY(type_get(types, type->address, &own));
+    if (!own->bases) {
+        TRY(field_address(types->python, type->address, F(PyTypeObject_tp_mro), &tuple));
+        if (!tuple)
+            return NULL; /* it is just being made */
+        TRY(read_bases(types, own, tuple));
+    }
+    *bases = own->bases;
+    *count = own->base_count;
     return NULL;
 }
 
@@ -418,7 +438,10 @@ static void find(struct types *types, const struct method *method, const struct 
 void type_find_repr(struct types *types, struct type *type)
 {
     struct type_definer definer;
+    if (type->has_definer)
+        return;
     find(types, &method_repr, type, &definer);
+    type->has_definer = true;
     type->origin = definer.origin;
     type->definer = definer.name;
     type->definer_type = definer.type;

@@ -13,6 +13,7 @@
 enum {
     TYPES_MAX_COUNT = 1 << 16,   /* that are remembered; no program has as many */
     TYPE_MAX_BASES = 1 << 10,    /* of one type, in its tp_mro or by tp_base */
+    TYPES_MAX_BASES = 1 << 20,   /* of all of them together */
     TYPE_MAX_NAME = 1 << 10,     /* bytes of tp_name */
 };
 
@@ -41,6 +42,9 @@ struct type {
     enum repr_origin origin;
     pst_text definer;
     pst_addr definer_type;    /* 0: REPR_UNKNOWN */
+    bool has_definer;         /* these three were looked for */
+    const pst_addr *bases;    /* what type_read_mro() gave; NULL: it was not asked yet */
+    size_t base_count;
     const struct repr_kind *kind; /* repr.c's own */
     bool is_known_kind;
 };
@@ -51,6 +55,7 @@ struct types {
     struct arena *arena;      /* of their names */
     struct type **slots;      /* open addressing by address */
     size_t count, capacity;   /* capacity is a power of two */
+    size_t base_count;        /* of all types */
     uint64_t multiplier;      /* of the hash */
     pst_addr structseq_repr;  /* tp_repr of all struct sequences, once it was looked for; 0: not found */
     bool has_searched_structseq_repr;

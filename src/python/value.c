@@ -68,19 +68,25 @@ static pst_error *read_size(const struct python *python, struct value *value, ui
     return NULL;
 }
 
+/* All but the digits themselves, which are at *place. */
+static pst_error *read_long_head(const struct python *python, struct value *value, uint64_t *count, pst_addr *place)
+{
+    bool is_tagged = has(python, F(PyLongObject_long_value_lv_tag));
+    TRY(is_tagged ? read_tag(python, value, count) : read_size(python, value, count));
+    TRY(value_type_get_digit_size(python, value->type, &value->digit_size));
+    value->digit_bits = value->digit_size * 8 - (value->digit_size == 2 ? 1 : 2);
+    return field_place(python, value->address,
+                       is_tagged ? F(PyLongObject_long_value_ob_digit) : F(PyLongObject_ob_digit), place);
+}
+
 /* Include/cpython/longintrepr.h, struct _longobject. */
 static pst_error *read_long(const struct python *python, struct arena *arena, struct value *value)
 {
     uint64_t count;
     pst_addr place;
-    bool is_tagged = has(python, F(PyLongObject_long_value_lv_tag));
-    TRY(is_tagged ? read_tag(python, value, &count) : read_size(python, value, &count));
-    TRY(value_type_get_digit_size(python, value->type, &value->digit_size));
-    value->digit_bits = value->digit_size * 8 - (value->digit_size == 2 ? 1 : 2);
+    TRY(read_long_head(python, value, &count, &place));
     if (count > VALUE_MAX_DIGITS)
         return too_many(value->address, "digits", count, VALUE_MAX_DIGITS);
-    TRY(field_place(python, value->address, is_tagged ? F(PyLongObject_long_value_ob_digit) : F(PyLongObject_ob_digit),
-                    &place));
     uint8_t *bytes = arena_alloc(arena, count * value->digit_size + 1);
     if (!bytes)
         return error_no_memory();
@@ -246,4 +252,48 @@ pst_error *value_read_as(const struct python *python, struct arena *arena, pst_a
     *value = (struct value){.address = object, .kind = kind};
     TRY(object_get_type(python, object, &value->type));
     return read_contents(python, arena, object, value);
+}
+
+static unsigned bit_length(uint64_t number)
+{
+    unsigned bits = 0;
+    for (; number; number >>= 1)
+        bits++;
+    return bits;
+}
+
+static pst_error *get_long_size(const struct python *python, struct value *value, uint64_t *bits)
+{
+    uint64_t count, top;
+    uint8_t bytes[8];
+    pst_addr place;
+    TRY(read_long_head(python, value, &count, &place));
+    *bits = 0;
+    if (!count)
+        return NULL;
+    if (count > VALUE_MAX_DIGIT_COUNT)
+        return corrupt_int(value, "the impossible digit count", count);
+    TRY(memory_read(python->memory, place + (count - 1) * value->digit_size, bytes, value->digit_size));
+    top = bytes_unsigned(bytes, value->digit_size);
+    if (top >> value->digit_bits || !top)
+        return corrupt_int(value, "the impossible digit", top);
+    *bits = (count - 1) * value->digit_bits + bit_length(top);
+    return NULL;
+}
+
+pst_error *value_get_int_size(const struct python *python, pst_addr object, enum value_kind kind, bool *is_negative,
+                              uint64_t *bits)
+{
+    struct value value = {.address = object, .kind = kind};
+    int64_t number;
+    TRY(object_get_type(python, object, &value.type));
+    if (kind == VALUE_INT && python_is_2(python)) {
+        TRY(field_signed(python, object, F(PyIntObject_ob_ival), &number));
+        *is_negative = number < 0;
+        *bits = bit_length(number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
+        return NULL;
+    }
+    TRY(get_long_size(python, &value, bits));
+    *is_negative = value.is_negative;
+    return NULL;
 }

@@ -10,6 +10,7 @@
 enum {
     VALUE_MAX_ITEMS = 1 << 20,  /* of one container; more is an error */
     VALUE_MAX_DIGITS = 1 << 20, /* 30-bit (15-bit) digits of one int */
+    VALUE_MAX_DIGIT_COUNT = 1 << 30, /* that one may have whose size alone is asked for */
     VALUE_MAX_DEPTH = 200,      /* of containers in each other; CPython's own limit for a literal is below it */
 };
 
@@ -64,5 +65,8 @@ MUST_USE pst_error *value_read(const struct python *python, struct arena *arena,
 /* The same of an object whose type was derived from that of `kind`. */
 MUST_USE pst_error *value_read_as(const struct python *python, struct arena *arena, pst_addr object,
                                   enum value_kind kind, struct value *value);
+/* How large an int is, VALUE_INT or VALUE_LONG, without reading the whole: as int.bit_length() has it. */
+MUST_USE pst_error *value_get_int_size(const struct python *python, pst_addr object, enum value_kind kind,
+                                       bool *is_negative, uint64_t *bits);
 
 #endif

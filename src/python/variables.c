@@ -31,13 +31,31 @@ static pst_error *read_value(struct reading *reading, pst_addr value, pst_variab
     return details_read_repr(reading->details, value, reading->walk->bounds, &variable->repr);
 }
 
+/* What has no reads left in this thread may have some in the next. */
+static pst_error *show_value(struct reading *reading, pst_variable *variable)
+{
+    pst_variable *memo = details_find_memo(reading->details, variable->address);
+    if (memo->address == variable->address) {
+        variable->type = memo->type;
+        variable->repr = memo->repr;
+        return memo->error ? error_copy(memo->error) : NULL;
+    }
+    pst_error *error = read_value(reading, variable->address, variable);
+    if (error && memory_get_work_left(reading->walk->python->memory) < DETAILS_MIN_VALUE_WORK)
+        return error;
+    pst_error_free((pst_error *)memo->error);
+    *memo = *variable;
+    memo->error = error ? error_copy(error) : NULL;
+    return error;
+}
+
 static void add_variable(struct reading *reading, pst_text name, pst_variable_kind kind, pst_addr value,
                          pst_error *error)
 {
     pst_variable *variable = &reading->variables[reading->count++];
     *variable = (pst_variable){.name = name, .kind = kind, .address = value};
     if (!error)
-        error = read_value(reading, value, variable);
+        error = show_value(reading, variable);
     reading->walk->error_count += error != NULL;
     variable->error = error;
 }

@@ -151,14 +151,14 @@ static pst_error *wait_for_handle(struct waits *waits, struct waiting *waiting, 
 
 static pst_error *sleep_for(struct waits *waits, struct waiting *waiting, const struct call_site *site)
 {
+    const struct repr_bounds bounds = {.depth = 1, .items = 1, .chars = MAX_NAME}; /* it is a number */
     pst_addr seconds;
     struct repr repr;
     waiting_be(waiting, PST_WAIT_SLEEP, 0);
     waiting->sleeps = true;
     TRY(find_argument(waits, site, 0, "seconds", &seconds));
     text_add_string(&waits->details->text, "time.sleep(");
-    repr_start(&repr, &waits->details->types, &waits->details->scratch, waits->details->walk->bounds,
-               &waits->details->text);
+    repr_start(&repr, &waits->details->types, &waits->details->scratch, bounds, &waits->details->text);
     pst_error *error = seconds ? repr_add_object(&repr, seconds) : NULL;
     text_add_char(&waits->details->text, ')');
     TRY(error ? error : repr.error);

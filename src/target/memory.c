@@ -295,11 +295,10 @@ static pst_error *page_error(const struct memory *memory, const struct memory_pa
     return error_no_memory();
 }
 
-static pst_error *work_error(const struct memory *memory, pst_addr address, size_t size)
+static pst_error *work_error(pst_addr address, size_t size)
 {
-    return error_new(PST_ERROR_LIMIT, "cannot read %zu bytes at 0x%llx: %llu reads of the target were done already",
-                     size,
-                     (unsigned long long)address, (unsigned long long)memory->max_work);
+    return error_new(PST_ERROR_LIMIT, "cannot read %zu bytes at 0x%llx: too many reads of the target were done already",
+                     size, (unsigned long long)address);
 }
 
 pst_error *memory_read_some(struct memory *memory, pst_addr address, void *bytes, size_t size, size_t *got)
@@ -313,7 +312,7 @@ pst_error *memory_read_some(struct memory *memory, pst_addr address, void *bytes
         if (wanted > MEMORY_PAGE_SIZE - offset)
             wanted = MEMORY_PAGE_SIZE - offset;
         if (!spend(memory, wanted))
-            return work_error(memory, address, size);
+            return work_error(address, size);
         const struct memory_page *page = touch_page(memory, at - offset);
         if (!page || offset < page->valid_start || offset >= page->valid_end)
             return page_error(memory, page, address, size);

@@ -5,6 +5,12 @@ VARIABLE_FIELDS = {"name", "kind", "type", "repr", "address", "errors"}
 ENTRY_FIELDS = ("name", "qualname", "file", "line")
 EXCEPTION_FIELDS = {"type", "message", "message_is_str", "notes", "handled", "address", "is_repeated", "traceback",
                     "traceback_is_cut", "traceback_gap", "cause", "context", "suppress_context", "exceptions"}
+MAX_TYPE = 1000         # characters of the name of a class
+
+
+def cut_name(name):
+    rest = "{:,}".format(len(name) - MAX_TYPE)
+    return name if len(name) - MAX_TYPE <= len(" … +" + rest) else name[:MAX_TYPE] + "… +" + rest
 
 
 class Details:
@@ -33,7 +39,7 @@ class Details:
             self.equal(place + ".kind", variable["kind"], kind)
             self.address(place + ".address", variable["address"], address)
             if kind_of_value is not None:
-                self.equal(place + ".type", variable["type"], kind_of_value)
+                self.equal(place + ".type", variable["type"], cut_name(kind_of_value))
             self.equal(place + ".errors", variable["errors"], [])
 
     # ---- exceptions ------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ import sys
 import time
 
 from code_target import Chosen, Differences, Target, Totals, add_options
+from compare_details import cut_name
 from process import Failure, FilePattern
 
 MODES = ("live", "core")
@@ -62,7 +63,7 @@ class Comparison(Differences):
             return
         if found["errors"]:
             self.differ("%s %s: %s" % (name, bounds, found["errors"]))
-        if found["type"] != truth["type"]:
+        if found["type"] != cut_name(truth["type"]):
             self.differ("%s: type is %r, not %r" % (name, found["type"], truth["type"]))
         expected = truth["reprs"][number]
         if found["repr"] != expected:

@@ -403,7 +403,7 @@ static void stops_when_the_work_is_done(void **state)
     for (count = 0, error = NULL; !error && count <= 10; count++)
         error = memory_read(memory, MEMORY_PAGE_SIZE, bytes, 1);
     assert_int_equal(count, 11);
-    assert_non_null(strstr(pst_error_get_message(error), "10 reads of the target were done already"));
+    assert_non_null(strstr(pst_error_get_message(error), "too many reads of the target were done already"));
     pst_error_free(error);
     memory_refresh(memory);
     assert_null(memory_read(memory, MEMORY_PAGE_SIZE, bytes, sizeof bytes));

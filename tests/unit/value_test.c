@@ -1,6 +1,7 @@
 /*
  * Constants in memory made of byte arrays: what sound ones give, and that lying ones give an error.
  */
+#include "python/attribute.h"
 #include "python/object.h"
 #include "python/repr.h"
 
@@ -439,6 +440,62 @@ static void test_lying_ints(void **state)
     end(&world);
 }
 
+static void expect_size(struct world *world, pst_addr object, uint64_t bits, bool is_negative)
+{
+    uint64_t found;
+    bool negative;
+    memory_refresh(world->python.memory);
+    assert_null(value_get_int_size(&world->python, object, VALUE_INT, &negative, &found));
+    assert_int_equal(found, bits);
+    assert_int_equal(negative, is_negative);
+}
+
+static void refuse_size(struct world *world, pst_addr object, pst_error_code code)
+{
+    uint64_t bits;
+    bool is_negative;
+    memory_refresh(world->python.memory);
+    pst_error *error = value_get_int_size(&world->python, object, VALUE_INT, &is_negative, &bits);
+    assert_int_equal(pst_error_get_code(error), code);
+    pst_error_free(error);
+}
+
+/* As int.bit_length(); nothing but the highest digit is read. */
+static void test_int_sizes(void **state)
+{
+    (void)state;
+    struct world world;
+    begin(&world, 3, 11, 4);
+    expect_size(&world, put_small(&world, 0), 0, false);
+    expect_size(&world, put_small(&world, 1), 1, false);
+    expect_size(&world, put_int(&world, INT, true, (uint64_t[]){0x3fffffff}, 1), 30, true);
+    expect_size(&world, put_int(&world, INT, false, (uint64_t[]){0x40000000, 4}, 2), 33, false);
+    refuse_size(&world, put_int(&world, INT, false, (uint64_t[]){1, 0}, 2), PST_ERROR_CORRUPT);
+    refuse_size(&world, put_int(&world, INT, false, (uint64_t[]){1, 0x40000000}, 2), PST_ERROR_CORRUPT);
+    pst_addr object = put_small(&world, 1);
+    put(&world, object, F(PyVarObject_ob_size), (uint64_t)INT64_MIN);
+    refuse_size(&world, object, PST_ERROR_CORRUPT);
+    put(&world, object, F(PyVarObject_ob_size), 1 << 29);
+    refuse_size(&world, object, PST_ERROR_READ);
+    end(&world);
+}
+
+/* An object that has its dict behind -2^63 items. */
+static void test_lying_count_before_a_dict(void **state)
+{
+    (void)state;
+    struct world world;
+    struct attributes attributes;
+    begin(&world, 3, 8, 4);
+    put(&world, type_at(OWN_INT), F(PyTypeObject_tp_dictoffset), (uint64_t)-8);
+    pst_addr object = put_object(&world, OWN_INT, 0);
+    put(&world, object, F(PyVarObject_ob_size), (uint64_t)INT64_MIN);
+    pst_error *error = attributes_find(&world.python, object, type_at(OWN_INT), &attributes);
+    assert_int_equal(pst_error_get_code(error), PST_ERROR_CORRUPT);
+    pst_error_free(error);
+    end(&world);
+}
+
 static void test_lying_sets(void **state)
 {
     (void)state;
@@ -558,6 +615,8 @@ int main(void)
         cmocka_unit_test(test_other_types),
         cmocka_unit_test(test_nested_code),
         cmocka_unit_test(test_lying_ints),
+        cmocka_unit_test(test_int_sizes),
+        cmocka_unit_test(test_lying_count_before_a_dict),
         cmocka_unit_test(test_lying_sets),
         cmocka_unit_test(test_lying_tuples),
         cmocka_unit_test(test_work),

@@ -54,7 +54,7 @@ pst_error *repr_add_list(struct repr *repr, const struct instance *object)
 
 /* ---- sets ------------------------------------------------------------------------------------------------- */
 
-/* A table of mask + 1 entries; free ones have no key. That of a deleted item has the hash -1, which no object has. */
+/* A table of mask + 1 entries. */
 struct set_table {
     pst_addr entries;
     uint64_t mask, used, entry_size;
@@ -78,15 +78,10 @@ static pst_error *next_item(const struct repr *repr, const struct set_table *tab
 {
     const struct python *python = repr->python;
     for (uint64_t end = *at + REPR_MAX_SCAN; *at <= table->mask; (*at)++) {
-        pst_addr entry = table->entries + *at * table->entry_size;
-        int64_t hash;
         if (*at == end)
             return error_new(PST_ERROR_LIMIT, "a set with %d unused entries on end", REPR_MAX_SCAN);
-        TRY(field_address(python, entry, F(setentry_key), item));
+        TRY(value_get_set_item(python, table->entries + *at * table->entry_size, item));
         if (!*item)
-            continue;
-        TRY(field_signed(python, entry, F(setentry_hash), &hash));
-        if (hash == -1)
             continue;
         (*at)++;
         return NULL;

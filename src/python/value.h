@@ -65,4 +65,7 @@ MUST_USE pst_error *value_read(const struct python *python, struct arena *arena,
 MUST_USE pst_error *value_read_as(const struct python *python, struct arena *arena, pst_addr object,
                                   enum value_kind kind, struct value *value);
 
+/* What an entry in the table of a set or frozenset holds; *item is 0: nothing, or what was deleted. */
+MUST_USE pst_error *value_get_set_item(const struct python *python, pst_addr entry, pst_addr *item);
+
 #endif

@@ -193,6 +193,9 @@ MUST_USE pst_error *repr_find_stream_name(struct repr *repr, const struct instan
 const struct repr_kind *repr_kind_named(enum repr_origin origin, pst_text definer);
 /* How objects of this type are shown: repr_kinds.def says. */
 const struct repr_kind *repr_kind_of(struct types *types, struct type *type);
+/* The type as it were with the __repr__ of the nearest base whose objects hold more than attributes, as lists do: it
+ * shows what those of this type hold. *contents is NULL: there is no such base. */
+MUST_USE pst_error *repr_get_contents(struct types *types, struct type *type, struct type **contents);
 
 /* Each adds an object of the kind that its name says; see repr_kinds.def. */
 #define KIND(origin, definer, function, cycle)                                                                 \

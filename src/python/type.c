@@ -263,6 +263,12 @@ struct method {
 static const struct method method_repr = {"__repr__", F(PyTypeObject_tp_repr)};
 static const struct method method_str = {"__str__", F(PyTypeObject_tp_str)};
 
+/* The classes in the order of resolution. */
+struct bases {
+    const pst_addr *items;
+    size_t count;
+};
+
 /* A static type that has none inherits that of its base, of which it then has the very function. */
 static pst_error *find_static_definer(const struct python *python, const struct method *method, pst_addr type,
                                       pst_addr *definer)
@@ -331,22 +337,25 @@ static pst_error *name_c_definer(struct types *types, pst_addr type, struct type
     return NULL;
 }
 
-/* The wrapper of a slot: that of another class where the class says "__repr__ = dict.__repr__". */
-static pst_error *judge_wrapper(struct types *types, const struct method *method, pst_addr wrapper,
-                                struct type_definer *definer)
+/* The wrapper of a slot: that of another class where the class says "__repr__ = dict.__repr__". If it is none of the
+ * bases, Python refuses the call. */
+static pst_error *judge_wrapper(struct types *types, const struct method *method, const struct bases *bases,
+                                pst_addr wrapper, struct type_definer *definer)
 {
     pst_addr name, type;
-    bool is_same;
+    bool is_same, is_base = false;
     TRY(field_address(types->python, wrapper, F(PyDescrObject_d_name), &name));
     TRY(string_equals(types->python, name, method->name, &is_same));
     TRY(field_address(types->python, wrapper, F(PyDescrObject_d_type), &type));
-    return is_same ? name_c_definer(types, type, definer) : NULL;
+    for (size_t i = 0; i < bases->count && !is_base; i++)
+        is_base = bases->items[i] == type;
+    return is_same && is_base ? name_c_definer(types, type, definer) : NULL;
 }
 
 /* What a class on the heap has as its own: a function, or the wrapper of a slot; anything else is called, and no
  * telling what it does. */
-static pst_error *judge_own(struct types *types, const struct method *method, pst_addr class_at, pst_addr own,
-                            struct type_definer *definer)
+static pst_error *judge_own(struct types *types, const struct method *method, const struct bases *bases,
+                            pst_addr class_at, pst_addr own, struct type_definer *definer)
 {
     struct type *kind;
     TRY(type_of(types, own, &kind));
@@ -354,7 +363,8 @@ static pst_error *judge_own(struct types *types, const struct method *method, ps
         return NULL;
     if (text_is(kind->name, "function"))
         return name_python_definer(types, class_at, own, definer);
-    return text_is(kind->name, "wrapper_descriptor") ? judge_wrapper(types, method, own, definer) : NULL;
+    return text_is(kind->name, "wrapper_descriptor") ? judge_wrapper(types, method, bases, own, definer)
+                                                      : NULL;
 }
 
 /* 2.7: one without is shown as object's own __repr__ does, or nearly so. */
@@ -364,7 +374,7 @@ static pst_error *find_old_definer(struct types *types, const struct method *met
     pst_addr owner, found;
     TRY(old_class_find(types->python, class_at, method->name, &owner, &found));
     if (found)
-        return judge_own(types, method, owner, found, definer);
+        return judge_own(types, method, &(struct bases){0}, owner, found, definer);
     *definer = (struct type_definer){.origin = REPR_IN_C, .name = {"object", 6}};
     return NULL;
 }
@@ -373,32 +383,31 @@ static pst_error *find_definer(struct types *types, const struct method *method,
                                struct type_definer *definer)
 {
     const struct python *python = types->python;
-    const pst_addr *bases;
-    size_t count;
+    struct bases bases;
     pst_addr function, nearest = 0;
     bool is_old;
     TRY(object_is_old_class(python, type->address, &is_old));
     if (is_old)
         return find_old_definer(types, method, type->address, definer);
     TRY(field_address(python, type->address, method->slot, &function));
-    TRY(type_read_mro(types, type, &bases, &count));
-    for (size_t i = 0; i < count; i++) {
+    TRY(type_read_mro(types, type, &bases.items, &bases.count));
+    for (size_t i = 0; i < bases.count; i++) {
         pst_addr found = 0, static_type;
         bool is_heap;
-        TRY(type_is_on_heap(python, bases[i], &is_heap));
+        TRY(type_is_on_heap(python, bases.items[i], &is_heap));
         if (is_heap)
-            TRY(type_get_own(python, bases[i], method->name, &found));
+            TRY(type_get_own(python, bases.items[i], method->name, &found));
         if (found)
-            return judge_own(types, method, bases[i], found, definer);
-        TRY(object_is_old_class(python, bases[i], &is_old));
+            return judge_own(types, method, &bases, bases.items[i], found, definer);
+        TRY(object_is_old_class(python, bases.items[i], &is_old));
         if (!is_old)
-            TRY(field_address(python, bases[i], method->slot, &found));
+            TRY(field_address(python, bases.items[i], method->slot, &found));
         if (!found || found != function)
             continue;
-        nearest = bases[i];
+        nearest = bases.items[i];
         if (is_heap)
             continue;
-        TRY(find_static_definer(python, method, bases[i], &static_type));
+        TRY(find_static_definer(python, method, bases.items[i], &static_type));
         return name_c_definer(types, static_type, definer);
     }
     /* The slot of a class on the heap was set by hand: 2.7's ssl.SSLError. */

@@ -42,6 +42,8 @@ struct type {
     pst_text definer;
     pst_addr definer_type;    /* 0: REPR_UNKNOWN */
     const struct repr_kind *kind; /* repr.c's own */
+    struct type *contents;    /* the same, see repr_get_contents(); NULL: none, once it was looked for */
+    bool has_searched_contents;
     bool is_known_kind;
 };
 

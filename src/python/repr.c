@@ -274,12 +274,20 @@ pst_error *repr_add_str_of(struct repr *repr, pst_addr object)
     return add_int(repr, &value);
 }
 
+void repr_add_last_name(struct repr *repr, const struct instance *object)
+{
+    pst_text name = object->type->name;
+    const char *dot = name.size ? memrchr(name.data, '.', name.size) : NULL;
+    size_t before = dot ? (size_t)(dot + 1 - name.data) : 0;
+    text_add(repr->text, name.data + before, name.size - before);
+}
+
 void repr_add_class_name(struct repr *repr, const struct instance *object, const char *name)
 {
     if (python_minor_version(repr->python) < 307)
         text_add_string(repr->text, name);
     else
-        text_add(repr->text, object->type->name.data, object->type->name.size);
+        repr_add_last_name(repr, object);
 }
 
 pst_error *repr_add_tp_name(struct repr *repr, const struct instance *object)

@@ -108,6 +108,8 @@ void repr_add_quoted(struct repr *repr, pst_text text);
 MUST_USE pst_error *repr_add_name_field(struct repr *repr, pst_addr object, enum field field, size_t most_2);
 /* What str() makes of an object: of a str or an int of just these types; of others it is their repr. */
 MUST_USE pst_error *repr_add_str_of(struct repr *repr, pst_addr object);
+/* The name of an object's type, behind the last dot that there may be in it: _PyType_Name(). */
+void repr_add_last_name(struct repr *repr, const struct instance *object);
 /* The name of a type written in C, which it gave to all of its subclasses, too, before they had their own in 3.7. */
 void repr_add_class_name(struct repr *repr, const struct instance *object, const char *name);
 /* The tp_name of an object's type (type_read_tp_name()). */

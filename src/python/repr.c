@@ -308,6 +308,11 @@ void repr_add_full_name(struct repr *repr, const struct type *type)
 
 pst_error *repr_get_attribute(struct repr *repr, const struct instance *object, const char *name, pst_addr *value)
 {
+    bool is_computed;
+    *value = 0;
+    TRY(repr_is_computed(repr, object, name, &is_computed));
+    if (is_computed)
+        return NULL;
     return member_or_attribute_get(repr->types, object->address, object->type, name, value);
 }
 

@@ -116,7 +116,7 @@ void repr_add_class_name(struct repr *repr, const struct instance *object, const
 MUST_USE pst_error *repr_add_tp_name(struct repr *repr, const struct instance *object);
 /* "module.Class", as "%T" gives it since 3.13: without "__main__". */
 void repr_add_full_name(struct repr *repr, const struct type *type);
-/* The attribute of an object, in one of its slots or its dict; *value is 0: it has none. */
+/* The attribute of an object, in one of its slots or its dict; *value is 0: it has none, or such a property. */
 MUST_USE pst_error *repr_get_attribute(struct repr *repr, const struct instance *object, const char *name,
                                        pst_addr *value);
 /* Whether instances of a class have a function of that module as their method. */
@@ -188,6 +188,13 @@ struct repr_stream_name {
 /* The attribute `name` of an object, which streams ask of what is inside of them; its type need not be filled in. */
 MUST_USE pst_error *repr_find_stream_name(struct repr *repr, const struct instance *object,
                                           struct repr_stream_name *name);
+
+/* ---- repr_computed.c ------------------------------------------------------------------------------------- */
+
+/* Whether a class before the one that an object's __repr__ comes from has a property by that name, or the like: which
+ * comes before what the object itself has, and nobody can know what it says. */
+MUST_USE pst_error *repr_is_computed(struct repr *repr, const struct instance *object, const char *name,
+                                     bool *result);
 
 /* ---- repr_kinds.c ---------------------------------------------------------------------------------------- */
 

@@ -288,35 +288,55 @@ static pst_error *find_static_definer(const struct python *python, const struct 
     return error_new(PST_ERROR_CORRUPT, "the type at 0x%llx has no end of bases", (unsigned long long)type);
 }
 
-/* "Class" of "Class.__repr__", the __qualname__ of a function. In 2.7 functions have none: that of the class where it
- * was found. */
-static pst_error *read_definer_qualname(struct types *types, pst_addr class_at, pst_addr function, pst_text *qualname)
+/* "Class" of "Class.__repr__", the __qualname__ of a function; one of another name, which a class was given as its
+ * __repr__, keeps all of its own. In 2.7 functions have none: that of the class where it was found. */
+static pst_error *read_definer_qualname(struct types *types, const struct method *method, pst_addr class_at,
+                                        pst_addr function, pst_text *qualname)
 {
+    bool is_2 = !has(types->python, F(PyFunctionObject_func_qualname));
     struct type *class;
     pst_addr object;
-    if (!has(types->python, F(PyFunctionObject_func_qualname))) {
-        TRY(type_get(types, class_at, &class));
-        *qualname = class->qualname;
-        return NULL;
-    }
-    TRY(field_address(types->python, function, F(PyFunctionObject_func_qualname), &object));
+    TRY(field_address(types->python, function, is_2 ? F(PyFunctionObject_func_name) : F(PyFunctionObject_func_qualname),
+                      &object));
     TRY(read_name(types, object, qualname));
-    const char *dot = qualname->size ? memrchr(qualname->data, '.', qualname->size) : NULL;
-    if (dot)
-        qualname->size = (size_t)(dot - qualname->data);
+    if (!text_is(last_part(*qualname), method->name))
+        return NULL;
+    if (is_2)
+        TRY(type_get(types, class_at, &class));
+    size_t cut = strlen(method->name) + 1;
+    *qualname = is_2 ? class->qualname : (pst_text){qualname->data, qualname->size > cut ? qualname->size - cut : 0};
+    return NULL;
+}
+
+/* The module that a function says it is of. functools.wraps() has one of any module say so: *is_own is false. */
+static pst_error *read_definer_module(struct types *types, pst_addr function, pst_text *module, bool *is_own)
+{
+    pst_addr object, globals, name;
+    TRY(field_address(types->python, function, F(PyFunctionObject_func_module), &object));
+    TRY(read_name(types, object, module));
+    TRY(field_address(types->python, function, F(PyFunctionObject_func_globals), &globals));
+    TRY(dict_get(types->python, globals, "__name__", NULL, &name));
+    pst_text found = {0};
+    TRY(read_name(types, name, &found));
+    /* reprlib.recursive_repr() calls what it wraps. */
+    *is_own = (found.size && module->size == found.size && memcmp(module->data, found.data, found.size) == 0) ||
+              text_is(found, "reprlib");
     return NULL;
 }
 
 /* "module.Class" of a function in the dict of a class: which may be another's that was put there, as enum does. */
-static pst_error *name_python_definer(struct types *types, pst_addr class_at, pst_addr function,
-                                      struct type_definer *definer)
+static pst_error *name_python_definer(struct types *types, const struct method *method, pst_addr class_at,
+                                      pst_addr function, struct type_definer *definer)
 {
-    pst_addr object;
     pst_text module = {0}, qualname = {0};
     struct text text = {0};
-    TRY(read_definer_qualname(types, class_at, function, &qualname));
-    TRY(field_address(types->python, function, F(PyFunctionObject_func_module), &object));
-    TRY(read_name(types, object, &module));
+    bool is_own;
+    TRY(read_definer_qualname(types, method, class_at, function, &qualname));
+    TRY(read_definer_module(types, function, &module, &is_own));
+    if (!is_own) {
+        *definer = (struct type_definer){.origin = REPR_IN_PYTHON, .type = class_at};
+        return NULL;
+    }
     text_add(&text, module.data, module.size);
     text_add_char(&text, '.');
     text_add(&text, qualname.data, qualname.size);
@@ -362,7 +382,7 @@ static pst_error *judge_own(struct types *types, const struct method *method, co
     if (kind->is_heap)
         return NULL;
     if (text_is(kind->name, "function"))
-        return name_python_definer(types, class_at, own, definer);
+        return name_python_definer(types, method, class_at, own, definer);
     return text_is(kind->name, "wrapper_descriptor") ? judge_wrapper(types, method, bases, own, definer)
                                                       : NULL;
 }

@@ -227,7 +227,7 @@ static pst_error *add_without_spec(struct repr *repr, const struct module *modul
     return NULL;
 }
 
-/* Whether the class of a module answers for what its __repr__ asks for, with an attribute or __getattr__() of its own. */
+/* Whether the class of a module answers for what its __repr__ asks for, by an attribute or a __getattr__(). */
 static pst_error *is_answered(struct repr *repr, const struct instance *object, const char *name, pst_addr dict,
                               bool *result)
 {

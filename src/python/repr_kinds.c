@@ -156,6 +156,8 @@ static const struct repr_kind *choose(struct types *types, const struct type *ty
     const struct repr_kind *found = find(type->origin, type->definer);
     if (found && found->add == repr_add_attributes)
         return is_plain(type) ? &plain : found;
+    if (found && found->add == repr_add_ordered_dict && type->origin == REPR_IN_PYTHON && !python_is_2(types->python))
+        return &any; /* 3.x, without _collections */
     if (found)
         return calls_others(types, type) ? &any : found;
     if (repr_is_namedtuple(types, type))
@@ -205,6 +207,7 @@ static pst_error *find_contents(struct types *types, struct type *type)
         if (!type->contents)
             return error_no_memory();
         *type->contents = *type;
+        type->contents->has_searched_contents = true;
         type->contents->origin = base->origin;
         type->contents->definer = base->definer;
         type->contents->definer_type = base->definer_type;

@@ -106,8 +106,6 @@ pst_error *repr_add_defaultdict(struct repr *repr, const struct instance *object
 pst_error *repr_add_ordered_dict(struct repr *repr, const struct instance *object)
 {
     struct items items;
-    if (object->type->origin == REPR_IN_PYTHON && !python_is_2(repr->python))
-        return repr_add_attributes(repr, object); /* 3.x, without _collections */
     TRY(start(repr, object->address, true, &items));
     if (object->type->origin == REPR_IN_PYTHON)
         text_add(repr->text, object->type->name.data, object->type->name.size);

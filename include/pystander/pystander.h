@@ -302,6 +302,7 @@ typedef struct pst_variable {
      * object's own, or is written in Python and not known; data == NULL: nothing could be read. */
     pst_text repr;
     const pst_error *error; /* why not all of it could be read, or NULL */
+    bool is_class;          /* the object is a class, whatever its metaclass is called; in 2.7 it may be no type */
 } pst_variable;
 
 /* Arguments first, in the order of the signature; then locals, cells, free variables. NULL past the end, or if

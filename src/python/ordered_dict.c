@@ -21,8 +21,32 @@ static pst_error *read_link(const struct python *python, pst_addr link, uint64_t
     return pointer_at(python, items, index, item);
 }
 
-/* What a str or unicode that was ever a key keeps, and what that of an int follows from. */
-static pst_error *get_hash(const struct python *python, pst_addr key, bool *known, uint64_t *hash)
+enum { MAX_TUPLES = 2, MAX_TUPLE_SIZE = 64 }; /* in each other; items of one, whose hash is worked out */
+
+static pst_error *get_hash(const struct python *python, pst_addr key, unsigned depth, bool *known, uint64_t *hash);
+
+/* Objects/tupleobject.c, tuplehash() */
+static pst_error *get_tuple_hash(const struct python *python, pst_addr tuple, unsigned depth, bool *known,
+                                 uint64_t *hash)
+{
+    uint64_t count, factor = 1000003, sum = 0x345678;
+    pst_addr items, item;
+    TRY(tuple_find_items(python, tuple, &items, &count));
+    *known = depth < MAX_TUPLES && count <= MAX_TUPLE_SIZE;
+    for (uint64_t left = count; *known && left-- > 0; factor += 82520 + 2 * left) {
+        uint64_t part;
+        TRY(pointer_at(python, items, count - left - 1, &item));
+        TRY(get_hash(python, item, depth + 1, known, &part));
+        if (*known)
+            sum = (sum ^ part) * factor;
+    }
+    *hash = sum + 97531;
+    *hash -= *hash == UINT64_MAX;
+    return NULL;
+}
+
+/* What a str or unicode that was ever a key keeps, and what that of an int, or a tuple of such, follows from. */
+static pst_error *get_hash(const struct python *python, pst_addr key, unsigned depth, bool *known, uint64_t *hash)
 {
     pst_addr type;
     uint64_t flags;
@@ -33,6 +57,8 @@ static pst_error *get_hash(const struct python *python, pst_addr key, bool *know
         return field_unsigned(python, key, F(PyStringObject_ob_shash), hash);
     if (flags & TPFLAGS_UNICODE_SUBCLASS)
         return field_unsigned(python, key, F(PyUnicodeObject_hash), hash);
+    if (*known && flags & TPFLAGS_TUPLE_SUBCLASS)
+        return get_tuple_hash(python, key, depth, known, hash);
     *known = *known && flags & TPFLAGS_INT_SUBCLASS;
     if (!*known)
         return NULL;
@@ -56,14 +82,17 @@ static pst_error *search(const struct python *python, pst_addr dict, pst_addr wa
         *value = found;
         return NULL;
     }
-    return NULL;
+    if (used <= DICT_MAX_SCAN)
+        return NULL;
+    return error_new(PST_ERROR_LIMIT, "the OrderedDict at 0x%llx has %llu items: too many to search for that of a key",
+                     (unsigned long long)dict, (unsigned long long)used);
 }
 
 static pst_error *find_value_2(const struct python *python, pst_addr dict, pst_addr key, pst_addr *value)
 {
     bool known;
     uint64_t hash;
-    TRY(get_hash(python, key, &known, &hash));
+    TRY(get_hash(python, key, 0, &known, &hash));
     return known ? dict_find(python, dict, key, hash, value) : search(python, dict, key, value);
 }
 

@@ -353,12 +353,20 @@ pst_error *repr_add_str_of(struct repr *repr, pst_addr object)
     return add_int_object(repr, object, kind, VALUE_INT);
 }
 
+void repr_add_last_name(struct repr *repr, const struct instance *object)
+{
+    pst_text name = object->type->name;
+    const char *dot = name.size ? memrchr(name.data, '.', name.size) : NULL;
+    size_t before = dot ? (size_t)(dot + 1 - name.data) : 0;
+    repr_add_text(repr, (pst_text){name.data + before, name.size - before});
+}
+
 void repr_add_class_name(struct repr *repr, const struct instance *object, const char *name)
 {
     if (python_minor_version(repr->python) < 307)
         text_add_string(repr->text, name);
     else
-        repr_add_text(repr, object->type->name);
+        repr_add_last_name(repr, object);
 }
 
 pst_error *repr_add_tp_name(struct repr *repr, const struct instance *object)
@@ -379,6 +387,11 @@ void repr_add_full_name(struct repr *repr, const struct type *type)
 
 pst_error *repr_get_attribute(struct repr *repr, const struct instance *object, const char *name, pst_addr *value)
 {
+    bool is_computed;
+    *value = 0;
+    TRY(repr_is_computed(repr, object, name, &is_computed));
+    if (is_computed)
+        return NULL;
     return member_or_attribute_get(repr->types, object->address, object->type, name, value);
 }
 

@@ -119,13 +119,15 @@ void repr_add_quoted(struct repr *repr, pst_text text);
 MUST_USE pst_error *repr_add_name_field(struct repr *repr, pst_addr object, enum field field, size_t most_2);
 /* What str() makes of an object: of a str or an int of just these types; of others it is their repr. */
 MUST_USE pst_error *repr_add_str_of(struct repr *repr, pst_addr object);
+/* The name of an object's type, behind the last dot that there may be in it: _PyType_Name(). */
+void repr_add_last_name(struct repr *repr, const struct instance *object);
 /* The name of a type written in C, which it gave to all of its subclasses, too, before they had their own in 3.7. */
 void repr_add_class_name(struct repr *repr, const struct instance *object, const char *name);
 /* The tp_name of an object's type (type_read_tp_name()). */
 MUST_USE pst_error *repr_add_tp_name(struct repr *repr, const struct instance *object);
 /* "module.Class", as "%T" gives it since 3.13: without "__main__". */
 void repr_add_full_name(struct repr *repr, const struct type *type);
-/* The attribute of an object, in one of its slots or its dict; *value is 0: it has none. */
+/* The attribute of an object, in one of its slots or its dict; *value is 0: it has none, or such a property. */
 MUST_USE pst_error *repr_get_attribute(struct repr *repr, const struct instance *object, const char *name,
                                        pst_addr *value);
 /* Whether instances of a class have a function of that module as their method. */
@@ -200,12 +202,22 @@ struct repr_stream_name {
 MUST_USE pst_error *repr_find_stream_name(struct repr *repr, const struct instance *object,
                                           struct repr_stream_name *name);
 
+/* ---- repr_computed.c ------------------------------------------------------------------------------------- */
+
+/* Whether a class before the one that an object's __repr__ comes from has a property by that name, or the like: which
+ * comes before what the object itself has, and nobody can know what it says. */
+MUST_USE pst_error *repr_is_computed(struct repr *repr, const struct instance *object, const char *name,
+                                     bool *result);
+
 /* ---- repr_kinds.c ---------------------------------------------------------------------------------------- */
 
 /* How objects whose __repr__ is that of this class are shown; if none is known, as those that no decoder knows. */
 const struct repr_kind *repr_kind_named(enum repr_origin origin, pst_text definer);
 /* How objects of this type are shown: repr_kinds.def says. */
 const struct repr_kind *repr_kind_of(struct types *types, struct type *type);
+/* The type as it were with the __repr__ of the nearest base whose objects hold more than attributes, as lists do: it
+ * shows what those of this type hold. *contents is NULL: there is no such base. */
+MUST_USE pst_error *repr_get_contents(struct types *types, struct type *type, struct type **contents);
 
 /* Each adds an object of the kind that its name says; see repr_kinds.def. */
 #define KIND(origin, definer, function, cycle)                                                                 \

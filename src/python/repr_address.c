@@ -144,6 +144,24 @@ static pst_error *add_scope(struct repr *repr, const struct instance *object, st
     return NULL;
 }
 
+/* Whether a method is that of the module ipaddress. */
+static pst_error *is_own_method(struct repr *repr, const struct type *type, const char *name, bool *yes)
+{
+    const pst_addr *bases;
+    size_t count;
+    pst_addr method = 0;
+    struct type *class;
+    *yes = false;
+    TRY(type_read_mro(repr->types, type, &bases, &count));
+    for (size_t i = 0; i < count && !method; i++) {
+        TRY(type_get(repr->types, bases[i], &class));
+        if (class->is_heap)
+            TRY(type_get_own(repr->python, bases[i], name, &method));
+        *yes = method && text_is(class->module, "ipaddress");
+    }
+    return NULL;
+}
+
 /* __str__() of an address; *there is false: it is just being made, or of a class with another __str__. */
 static pst_error *add_address(struct repr *repr, const struct instance *object, struct text *text, bool *there)
 {
@@ -151,6 +169,8 @@ static pst_error *add_address(struct repr *repr, const struct instance *object, 
     struct type *ipv6;
     bool mapped;
     TRY(repr_has_method_of(repr, object->type, "__str__", "ipaddress", there));
+    if (*there)
+        TRY(is_own_method(repr, object->type, "_string_from_ip_int", there));
     if (*there)
         TRY(get_number(repr, object, "_ip", bytes, there));
     if (!*there)

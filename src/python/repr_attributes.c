@@ -56,8 +56,8 @@ pst_error *repr_add_cycle_of_attributes(struct repr *repr, const struct instance
 
 /* ---- how many there are ---------------------------------------------------------------------------------- */
 
-/* What an object has, in the order in which it is shown: an exception's args; slots, those of the outermost base first;
- * then its dict. */
+/* What an object has, in the order in which it is shown: what it holds as a list or a str does; an exception's args;
+ * slots, those of the outermost base first; then its dict. */
 struct listing {
     struct repr *repr;
     const struct instance *object;
@@ -78,19 +78,26 @@ static pst_error *add_key(struct repr *repr, pst_addr key)
     return repr_end_part(repr, key, start, error ? error : repr_add_name(repr, key));
 }
 
-/* Its name is `key` where that is not 0. */
-static pst_error *add_attribute(struct listing *listing, pst_text name, pst_addr key, pst_addr value)
+/* false: it is counted only, or left out. */
+static bool begin_item(struct listing *listing)
 {
     struct repr *repr = listing->repr;
     if (listing->is_counting || listing->is_full) {
         listing->count += listing->is_counting;
-        return NULL;
+        return false;
     }
     if (listing->index == 0)
         text_add_char(repr->text, '(');
     listing->is_full = !repr_begin_item(repr, listing->index, listing->count - listing->index);
     listing->index++;
-    if (listing->is_full)
+    return !listing->is_full;
+}
+
+/* Its name is `key` where that is not 0. */
+static pst_error *add_attribute(struct listing *listing, pst_text name, pst_addr key, pst_addr value)
+{
+    struct repr *repr = listing->repr;
+    if (!begin_item(listing))
         return NULL;
     if (key)
         TRY(add_key(repr, key));
@@ -133,11 +140,23 @@ static pst_error *add_slots(struct listing *listing)
     return NULL;
 }
 
-/* ---- what exceptions and classes have -------------------------------------------------------------------- */
+/* ---- what lists, exceptions and classes have ------------------------------------------------------------- */
 
 static pst_error *add_named(struct listing *listing, const char *name, pst_addr value)
 {
     return value ? add_attribute(listing, (pst_text){name, strlen(name)}, 0, value) : NULL;
+}
+
+/* That of a list, str …, whose class has a __repr__ of its own. */
+static pst_error *add_contents(struct listing *listing)
+{
+    struct repr *repr = listing->repr;
+    struct instance instance = *listing->object;
+    TRY(repr_get_contents(repr->types, listing->object->type, &instance.type));
+    if (!instance.type || !begin_item(listing))
+        return NULL;
+    size_t start = repr->text->size;
+    return repr_end_part(repr, instance.address, start, instance.type->kind->add(repr, &instance));
 }
 
 static pst_error *add_args(struct listing *listing)
@@ -192,6 +211,7 @@ static pst_error *add_all(struct listing *listing)
     uint64_t flags = listing->object->type->flags;
     if (flags & TPFLAGS_TYPE_SUBCLASS)
         return add_class_names(listing);
+    TRY(add_contents(listing));
     if (flags & TPFLAGS_BASE_EXC_SUBCLASS)
         TRY(add_args(listing));
     TRY(add_slots(listing));

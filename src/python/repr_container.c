@@ -76,20 +76,6 @@ static pst_error *read_table(const struct repr *repr, pst_addr set, struct set_t
                      (unsigned long long)table->used, (unsigned long long)table->mask);
 }
 
-/* The hash of an entry with the dummy is that of the item which was there. */
-static pst_error *is_dummy(const struct python *python, pst_addr entry, pst_addr key, bool *dummy)
-{
-    enum value_kind kind;
-    uint64_t hash, own_hash;
-    TRY(value_get_kind(python, key, &kind));
-    *dummy = false;
-    if (kind != VALUE_BYTES)
-        return NULL;
-    TRY(field_unsigned(python, entry, F(setentry_hash), &hash));
-    TRY(field_unsigned(python, key, F(PyStringObject_ob_shash), &own_hash));
-    return hash == own_hash ? NULL : string_equals(python, key, "<dummy key>", dummy);
-}
-
 /* The item at or behind `*at`, which then is behind it; 0: there is none. */
 static pst_error *next_item(const struct repr *repr, struct set_table *table, uint64_t *at, pst_addr *item)
 {
@@ -107,9 +93,10 @@ static pst_error *next_item(const struct repr *repr, struct set_table *table, ui
             return error_new(PST_ERROR_LIMIT, "a set with %d unused entries on end", UNUSED_MAX);
         pst_addr entry = table->entries + (*at)++ * table->entry_size;
         TRY(field_address(python, entry, F(setentry_key), item));
-        is_deleted = false;
+        pst_addr living = *item;
         if (is_2)
-            TRY(is_dummy(python, entry, *item, &is_deleted));
+            TRY(value_get_set_item(python, entry, &living));
+        is_deleted = !living;
         if (is_deleted)
             table->dummy = *item;
     } while (is_deleted);

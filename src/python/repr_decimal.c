@@ -182,7 +182,7 @@ pst_error *repr_add_decimal(struct repr *repr, const struct instance *object)
     return add_decimal(repr, &decimal);
 }
 
-/* ---- that of 2.7: _sign, _int, _exp, _is_special --------------------------------------------------------- */
+/* ---- that of 2.7 and _pydecimal: _sign, _int, _exp, _is_special ------------------------------------------ */
 
 /* _exp of what is no number is a letter. */
 static pst_error *read_special(const struct repr *repr, pst_addr exponent, struct decimal *decimal)
@@ -205,6 +205,23 @@ static pst_error *read_exponent(const struct repr *repr, pst_addr exponent, stru
     return NULL;
 }
 
+/* As many as there may be. */
+static pst_error *read_digits(struct repr *repr, pst_addr string, struct decimal *decimal)
+{
+    uint64_t most = repr_get_left(repr);
+    pst_text text;
+    pst_bytes bytes;
+    if (python_is_2(repr->python)) {
+        TRY(bytes_read_start(repr->python, repr->arena, string, most, &bytes, &decimal->digit_count));
+        text = (pst_text){(const char *)bytes.data, bytes.size};
+    } else {
+        TRY(string_read_start(repr->python, repr->arena, string, most, &text, &decimal->digit_count));
+    }
+    decimal->digits = text.data;
+    decimal->shown_count = text.size;
+    return NULL;
+}
+
 pst_error *repr_add_decimal_2(struct repr *repr, const struct instance *object)
 {
     static const char *const names[] = {"_sign", "_int", "_exp"};
@@ -212,7 +229,6 @@ pst_error *repr_add_decimal_2(struct repr *repr, const struct instance *object)
     struct decimal decimal = {0};
     enum value_kind kind;
     uint64_t sign;
-    pst_bytes digits;
     bool are_there = true;
     for (size_t i = 0; i < 3 && are_there; i++) {
         TRY(repr_get_attribute(repr, object, names[i], &parts[i]));
@@ -222,11 +238,9 @@ pst_error *repr_add_decimal_2(struct repr *repr, const struct instance *object)
         return repr_add_attributes(repr, object);
     TRY(object_get_int(repr->python, parts[0], &sign));
     decimal.is_negative = sign;
-    TRY(bytes_read_start(repr->python, repr->arena, parts[1], repr_get_left(repr), &digits, &decimal.digit_count));
-    decimal.digits = (const char *)digits.data;
-    decimal.shown_count = digits.size;
+    TRY(read_digits(repr, parts[1], &decimal));
     TRY(value_get_kind(repr->python, parts[2], &kind));
-    TRY((kind == VALUE_BYTES ? read_special : read_exponent)(repr, parts[2], &decimal));
+    TRY((kind == VALUE_BYTES || kind == VALUE_STR ? read_special : read_exponent)(repr, parts[2], &decimal));
     return add_decimal(repr, &decimal);
 }
 

@@ -5,15 +5,6 @@
 
 #include <string.h>
 
-/* The name behind the last dot, as of tp_name. */
-static void add_name(struct repr *repr, const struct instance *object)
-{
-    pst_text name = object->type->name;
-    const char *dot = name.size ? memrchr(name.data, '.', name.size) : NULL;
-    size_t before = dot ? (size_t)(dot + 1 - name.data) : 0;
-    text_add(repr->text, name.data + before, name.size - before);
-}
-
 static pst_error *read_args(const struct repr *repr, pst_addr exception, pst_addr *items, uint64_t *count)
 {
     pst_addr args;
@@ -27,7 +18,7 @@ pst_error *repr_add_exception(struct repr *repr, const struct instance *object)
     pst_addr items;
     uint64_t count;
     TRY(read_args(repr, object->address, &items, &count));
-    add_name(repr, object);
+    repr_add_last_name(repr, object);
     text_add_char(repr->text, '(');
     TRY(repr_add_array(repr, items, count));
     text_add_string(repr->text, count == 1 && python_minor_version(repr->python) < 307 ? ",)" : ")");
@@ -52,7 +43,7 @@ pst_error *repr_add_import_error(struct repr *repr, const struct instance *objec
     uint64_t count;
     TRY(read_args(repr, object->address, &items, &count));
     bool is_first = count == 0;
-    add_name(repr, object);
+    repr_add_last_name(repr, object);
     text_add_char(repr->text, '(');
     TRY(repr_add_array(repr, items, count));
     TRY(add_keyword(repr, object->address, F(PyImportErrorObject_name), "name", &is_first));
@@ -92,7 +83,7 @@ pst_error *repr_add_exception_group(struct repr *repr, const struct instance *ob
         TRY(field_address(python, object->address, F(PyBaseExceptionGroupObject_excs_str), &saved));
     TRY(is_given_as_list(repr, object->address, &is_list));
     TRY(tuple_find_items(python, exceptions, &items, &count));
-    add_name(repr, object);
+    repr_add_last_name(repr, object);
     text_add_char(repr->text, '(');
     TRY(repr_add_object(repr, message));
     text_add_string(repr->text, ", ");

@@ -156,6 +156,8 @@ static const struct repr_kind *choose(struct types *types, const struct type *ty
     const struct repr_kind *found = find(type->origin, type->definer);
     if (found && found->add == repr_add_attributes)
         return is_plain(type) ? &plain : found;
+    if (found && found->add == repr_add_ordered_dict && type->origin == REPR_IN_PYTHON && !python_is_2(types->python))
+        return &any; /* 3.x, without _collections */
     if (found)
         return calls_others(types, type) ? &any : found;
     if (repr_is_namedtuple(types, type))
@@ -170,4 +172,55 @@ const struct repr_kind *repr_kind_of(struct types *types, struct type *type)
         type->kind = choose(types, type);
     }
     return type->kind;
+}
+
+/* ---- what there is beside attributes ---------------------------------------------------------------------- */
+
+/* Of these the value lies in the object itself. */
+static pst_error *(*const with_contents[])(struct repr *repr, const struct instance *object) = {
+    repr_add_array_object, repr_add_bytearray, repr_add_bytes_object, repr_add_complex_object, repr_add_counter,
+    repr_add_date, repr_add_datetime, repr_add_decimal, repr_add_defaultdict, repr_add_deque, repr_add_dict,
+    repr_add_float_object, repr_add_frozendict, repr_add_int_object, repr_add_list, repr_add_long_object,
+    repr_add_namedtuple, repr_add_ndarray, repr_add_ordered_dict, repr_add_partial, repr_add_set, repr_add_str_object,
+    repr_add_time, repr_add_timedelta, repr_add_tuple, repr_add_unicode_object,
+};
+
+static bool has_contents(const struct repr_kind *kind)
+{
+    for (size_t i = 0; i < sizeof with_contents / sizeof *with_contents; i++)
+        if (kind->add == with_contents[i])
+            return true;
+    return false;
+}
+
+static pst_error *find_contents(struct types *types, struct type *type)
+{
+    const pst_addr *bases;
+    size_t count;
+    TRY(type_read_mro(types, type, &bases, &count));
+    for (size_t i = 0; i < count && !type->contents; i++) {
+        struct type *base;
+        TRY(type_get(types, bases[i], &base));
+        if (base == type || !has_contents(repr_kind_of(types, base)))
+            continue;
+        type->contents = arena_alloc(types->arena, sizeof *type);
+        if (!type->contents)
+            return error_no_memory();
+        *type->contents = *type;
+        type->contents->has_searched_contents = true;
+        type->contents->origin = base->origin;
+        type->contents->definer = base->definer;
+        type->contents->definer_type = base->definer_type;
+        type->contents->kind = base->kind;
+    }
+    return NULL;
+}
+
+pst_error *repr_get_contents(struct types *types, struct type *type, struct type **contents)
+{
+    if (!type->has_searched_contents)
+        TRY(find_contents(types, type));
+    type->has_searched_contents = true;
+    *contents = type->contents;
+    return NULL;
 }

@@ -113,10 +113,11 @@ pst_error *repr_add_defaultdict(struct repr *repr, const struct instance *object
 pst_error *repr_add_ordered_dict(struct repr *repr, const struct instance *object)
 {
     struct items items;
-    if (object->type->origin == REPR_IN_PYTHON && !python_is_2(repr->python))
-        return repr_add_attributes(repr, object); /* 3.x, without _collections */
     TRY(start(repr, object->address, true, &items));
-    repr_add_text(repr, object->type->name);
+    if (object->type->origin == REPR_IN_PYTHON)
+        repr_add_text(repr, object->type->name);
+    else
+        repr_add_last_name(repr, object);
     text_add_char(repr->text, '(');
     if (items.count)
         TRY(add_items(repr, &items, python_minor_version(repr->python) >= 312 ? SHOWN_ITEMS : SHOWN_PAIRS));

@@ -227,6 +227,38 @@ static pst_error *add_without_spec(struct repr *repr, const struct module *modul
     return NULL;
 }
 
+/* Whether the class of a module answers for what its __repr__ asks for, by an attribute or a __getattr__(). */
+static pst_error *is_answered(struct repr *repr, const struct instance *object, const char *name, pst_addr dict,
+                              bool *result)
+{
+    pst_addr own, others, others_all;
+    TRY(repr_is_computed(repr, object, name, result));
+    TRY(dict_get(repr->python, dict, name, NULL, &own));
+    if (*result || own)
+        return NULL;
+    TRY(type_find_attribute(repr->types, object->type, name, &others));
+    TRY(type_find_attribute(repr->types, object->type, "__getattr__", &others_all));
+    *result = others || others_all;
+    return NULL;
+}
+
+/* A module that is yet to be loaded has another __getattribute__(), which then changes nothing. */
+static pst_error *is_of_its_own(struct repr *repr, const struct instance *object, pst_addr dict, bool has_spec,
+                                bool *result)
+{
+    static const char *const names[] = {"__spec__", "__loader__", "__name__", "__file__"};
+    pst_addr method = 0;
+    *result = false;
+    if (!object->type->is_heap)
+        return NULL;
+    if (!type_is(object->type, "importlib.util", "_LazyModule"))
+        TRY(type_find_attribute(repr->types, object->type, "__getattribute__", &method));
+    *result = method;
+    for (size_t i = 0; i < (has_spec ? 2 : 4) && !*result; i++)
+        TRY(is_answered(repr, object, names[i], dict, result));
+    return NULL;
+}
+
 /* A spec that is none of importlib's own may be of any form. */
 static pst_error *add_module(struct repr *repr, const struct instance *object, const struct module *module)
 {
@@ -274,8 +306,13 @@ pst_error *repr_add_module(struct repr *repr, const struct instance *object)
 {
     struct module module = {0};
     pst_addr dict;
+    bool is_own = false;
     TRY(field_address(repr->python, object->address, F(PyModuleObject_md_dict), &dict));
     if (dict)
         TRY(read_module(repr, dict, &module));
-    return python_is_2(repr->python) ? add_module_2(repr, &module) : add_module(repr, object, &module);
+    if (python_is_2(repr->python))
+        return add_module_2(repr, &module);
+    if (dict)
+        TRY(is_of_its_own(repr, object, dict, module.spec, &is_own));
+    return is_own ? repr_add_attributes(repr, object) : add_module(repr, object, &module);
 }

@@ -283,6 +283,12 @@ struct method {
 static const struct method method_repr = {"__repr__", F(PyTypeObject_tp_repr)};
 static const struct method method_str = {"__str__", F(PyTypeObject_tp_str)};
 
+/* The classes in the order of resolution. */
+struct bases {
+    const pst_addr *items;
+    size_t count;
+};
+
 /* A static type that has none inherits that of its base, of which it then has the very function. */
 static pst_error *find_static_definer(const struct python *python, const struct method *method, pst_addr type,
                                       pst_addr *definer)
@@ -302,35 +308,55 @@ static pst_error *find_static_definer(const struct python *python, const struct 
     return error_new(PST_ERROR_CORRUPT, "the type at 0x%llx has no end of bases", (unsigned long long)type);
 }
 
-/* "Class" of "Class.__repr__", the __qualname__ of a function. In 2.7 functions have none: that of the class where it
- * was found. */
-static pst_error *read_definer_qualname(struct types *types, pst_addr class_at, pst_addr function, pst_text *qualname)
+/* "Class" of "Class.__repr__", the __qualname__ of a function; one of another name, which a class was given as its
+ * __repr__, keeps all of its own. In 2.7 functions have none: that of the class where it was found. */
+static pst_error *read_definer_qualname(struct types *types, const struct method *method, pst_addr class_at,
+                                        pst_addr function, pst_text *qualname)
 {
+    bool is_2 = !has(types->python, F(PyFunctionObject_func_qualname));
     struct type *class;
     pst_addr object;
-    if (!has(types->python, F(PyFunctionObject_func_qualname))) {
-        TRY(type_get(types, class_at, &class));
-        *qualname = class->qualname;
-        return NULL;
-    }
-    TRY(field_address(types->python, function, F(PyFunctionObject_func_qualname), &object));
+    TRY(field_address(types->python, function, is_2 ? F(PyFunctionObject_func_name) : F(PyFunctionObject_func_qualname),
+                      &object));
     TRY(read_name(types, object, qualname));
-    const char *dot = qualname->size ? memrchr(qualname->data, '.', qualname->size) : NULL;
-    if (dot)
-        qualname->size = (size_t)(dot - qualname->data);
+    if (!text_is(last_part(*qualname), method->name))
+        return NULL;
+    if (is_2)
+        TRY(type_get(types, class_at, &class));
+    size_t cut = strlen(method->name) + 1;
+    *qualname = is_2 ? class->qualname : (pst_text){qualname->data, qualname->size > cut ? qualname->size - cut : 0};
+    return NULL;
+}
+
+/* The module that a function says it is of. functools.wraps() has one of any module say so: *is_own is false. */
+static pst_error *read_definer_module(struct types *types, pst_addr function, pst_text *module, bool *is_own)
+{
+    pst_addr object, globals, name;
+    TRY(field_address(types->python, function, F(PyFunctionObject_func_module), &object));
+    TRY(read_name(types, object, module));
+    TRY(field_address(types->python, function, F(PyFunctionObject_func_globals), &globals));
+    TRY(dict_get(types->python, globals, "__name__", NULL, &name));
+    pst_text found = {0};
+    TRY(read_name(types, name, &found));
+    /* reprlib.recursive_repr() calls what it wraps. */
+    *is_own = (found.size && module->size == found.size && memcmp(module->data, found.data, found.size) == 0) ||
+              text_is(found, "reprlib");
     return NULL;
 }
 
 /* "module.Class" of a function in the dict of a class: which may be another's that was put there, as enum does. */
-static pst_error *name_python_definer(struct types *types, pst_addr class_at, pst_addr function,
-                                      struct type_definer *definer)
+static pst_error *name_python_definer(struct types *types, const struct method *method, pst_addr class_at,
+                                      pst_addr function, struct type_definer *definer)
 {
-    pst_addr object;
     pst_text module = {0}, qualname = {0};
     struct text text = {0};
-    TRY(read_definer_qualname(types, class_at, function, &qualname));
-    TRY(field_address(types->python, function, F(PyFunctionObject_func_module), &object));
-    TRY(read_name(types, object, &module));
+    bool is_own;
+    TRY(read_definer_qualname(types, method, class_at, function, &qualname));
+    TRY(read_definer_module(types, function, &module, &is_own));
+    if (!is_own) {
+        *definer = (struct type_definer){.origin = REPR_IN_PYTHON, .type = class_at};
+        return NULL;
+    }
     text_add(&text, module.data, module.size);
     text_add_char(&text, '.');
     text_add(&text, qualname.data, qualname.size);
@@ -351,30 +377,34 @@ static pst_error *name_c_definer(struct types *types, pst_addr type, struct type
     return NULL;
 }
 
-/* The wrapper of a slot: that of another class where the class says "__repr__ = dict.__repr__". */
-static pst_error *judge_wrapper(struct types *types, const struct method *method, pst_addr wrapper,
-                                struct type_definer *definer)
+/* The wrapper of a slot: that of another class where the class says "__repr__ = dict.__repr__". If it is none of the
+ * bases, Python refuses the call. */
+static pst_error *judge_wrapper(struct types *types, const struct method *method, const struct bases *bases,
+                                pst_addr wrapper, struct type_definer *definer)
 {
     pst_addr name, type;
-    bool is_same;
+    bool is_same, is_base = false;
     TRY(field_address(types->python, wrapper, F(PyDescrObject_d_name), &name));
     TRY(string_equals(types->python, name, method->name, &is_same));
     TRY(field_address(types->python, wrapper, F(PyDescrObject_d_type), &type));
-    return is_same ? name_c_definer(types, type, definer) : NULL;
+    for (size_t i = 0; i < bases->count && !is_base; i++)
+        is_base = bases->items[i] == type;
+    return is_same && is_base ? name_c_definer(types, type, definer) : NULL;
 }
 
 /* What a class on the heap has as its own: a function, or the wrapper of a slot; anything else is called, and no
  * telling what it does. */
-static pst_error *judge_own(struct types *types, const struct method *method, pst_addr class_at, pst_addr own,
-                            struct type_definer *definer)
+static pst_error *judge_own(struct types *types, const struct method *method, const struct bases *bases,
+                            pst_addr class_at, pst_addr own, struct type_definer *definer)
 {
     struct type *kind;
     TRY(type_of(types, own, &kind));
     if (kind->is_heap)
         return NULL;
     if (text_is(kind->name, "function"))
-        return name_python_definer(types, class_at, own, definer);
-    return text_is(kind->name, "wrapper_descriptor") ? judge_wrapper(types, method, own, definer) : NULL;
+        return name_python_definer(types, method, class_at, own, definer);
+    return text_is(kind->name, "wrapper_descriptor") ? judge_wrapper(types, method, bases, own, definer)
+                                                      : NULL;
 }
 
 /* 2.7: one without is shown as object's own __repr__ does, or nearly so. */
@@ -384,7 +414,7 @@ static pst_error *find_old_definer(struct types *types, const struct method *met
     pst_addr owner, found;
     TRY(old_class_find(types->python, class_at, method->name, &owner, &found));
     if (found)
-        return judge_own(types, method, owner, found, definer);
+        return judge_own(types, method, &(struct bases){0}, owner, found, definer);
     *definer = (struct type_definer){.origin = REPR_IN_C, .name = {"object", 6}};
     return NULL;
 }
@@ -393,32 +423,31 @@ static pst_error *find_definer(struct types *types, const struct method *method,
                                struct type_definer *definer)
 {
     const struct python *python = types->python;
-    const pst_addr *bases;
-    size_t count;
+    struct bases bases;
     pst_addr function, nearest = 0;
     bool is_old;
     TRY(object_is_old_class(python, type->address, &is_old));
     if (is_old)
         return find_old_definer(types, method, type->address, definer);
     TRY(field_address(python, type->address, method->slot, &function));
-    TRY(type_read_mro(types, type, &bases, &count));
-    for (size_t i = 0; i < count; i++) {
+    TRY(type_read_mro(types, type, &bases.items, &bases.count));
+    for (size_t i = 0; i < bases.count; i++) {
         pst_addr found = 0, static_type;
         bool is_heap;
-        TRY(type_is_on_heap(python, bases[i], &is_heap));
+        TRY(type_is_on_heap(python, bases.items[i], &is_heap));
         if (is_heap)
-            TRY(type_get_own(python, bases[i], method->name, &found));
+            TRY(type_get_own(python, bases.items[i], method->name, &found));
         if (found)
-            return judge_own(types, method, bases[i], found, definer);
-        TRY(object_is_old_class(python, bases[i], &is_old));
+            return judge_own(types, method, &bases, bases.items[i], found, definer);
+        TRY(object_is_old_class(python, bases.items[i], &is_old));
         if (!is_old)
-            TRY(field_address(python, bases[i], method->slot, &found));
+            TRY(field_address(python, bases.items[i], method->slot, &found));
         if (!found || found != function)
             continue;
-        nearest = bases[i];
+        nearest = bases.items[i];
         if (is_heap)
             continue;
-        TRY(find_static_definer(python, method, bases[i], &static_type));
+        TRY(find_static_definer(python, method, bases.items[i], &static_type));
         return name_c_definer(types, static_type, definer);
     }
     /* The slot of a class on the heap was set by hand: 2.7's ssl.SSLError. */

@@ -22,7 +22,7 @@ enum repr_origin {
     REPR_UNKNOWN,      /* it could not be told */
     REPR_IN_C,         /* that of a class written in C: `definer` is its tp_name, "collections.deque" */
     REPR_IN_PYTHON,    /* a function: `definer` is its __module__, and its __qualname__ without ".__repr__" (2.7: that
-                        * of the class) */
+                        * of the class); empty: of another module, which functools.wraps() can hide */
 };
 
 /* The same of a __repr__ or __str__. */
@@ -46,6 +46,11 @@ struct type {
     const pst_addr *bases;    /* what type_read_mro() gave; NULL: it was not asked yet */
     size_t base_count;
     const struct repr_kind *kind; /* repr.c's own */
+    struct type *contents;    /* the same, see repr_get_contents(); NULL: none, once it was looked for */
+    bool has_searched_contents;
+    const pst_text *computed; /* the same, see repr_is_computed(); NULL: none, or they were not looked for yet */
+    size_t computed_count;
+    bool has_searched_computed;
     bool is_known_kind;
 };
 

@@ -164,8 +164,40 @@ static pst_error *read_tuple(const struct python *python, struct arena *arena, s
     return NULL;
 }
 
-/* Objects/setobject.c: a table of mask + 1 entries; free ones have no key. That of a deleted item (in a frozenset it
- * takes a set operation of 3.x to make one) has the hash -1, which no object has. */
+/* 2.7: the key of a deleted item is a str of setobject.c's own, of which nobody asks the hash; another one of that text
+ * has the hash of the entry. */
+static pst_error *is_dummy(const struct python *python, pst_addr key, int64_t hash, bool *result)
+{
+    enum value_kind kind;
+    int64_t own_hash;
+    TRY(value_get_kind(python, key, &kind));
+    *result = false;
+    if (kind == VALUE_BYTES)
+        TRY(string_equals(python, key, "<dummy key>", result));
+    if (!*result)
+        return NULL;
+    TRY(field_signed(python, key, F(PyStringObject_ob_shash), &own_hash));
+    *result = own_hash != hash;
+    return NULL;
+}
+
+pst_error *value_get_set_item(const struct python *python, pst_addr entry, pst_addr *item)
+{
+    int64_t hash;
+    bool was_deleted;
+    TRY(field_address(python, entry, F(setentry_key), item));
+    if (!*item)
+        return NULL;
+    TRY(field_signed(python, entry, F(setentry_hash), &hash));
+    was_deleted = hash == -1; /* which no object has */
+    if (python_is_2(python))
+        TRY(is_dummy(python, *item, hash, &was_deleted));
+    if (was_deleted)
+        *item = 0;
+    return NULL;
+}
+
+/* Objects/setobject.c: a table of mask + 1 entries. (In a frozenset it takes a set operation of 3.x to delete one.) */
 static pst_error *read_set(const struct python *python, struct arena *arena, struct value *value)
 {
     uint64_t mask, used, entry_size = size_of(python, F(sizeof_setentry));
@@ -182,12 +214,8 @@ static pst_error *read_set(const struct python *python, struct arena *arena, str
     value->items = items;
     for (uint64_t i = 0; i <= mask; i++) {
         pst_addr key;
-        int64_t hash;
-        TRY(field_address(python, table + i * entry_size, F(setentry_key), &key));
+        TRY(value_get_set_item(python, table + i * entry_size, &key));
         if (!key)
-            continue;
-        TRY(field_signed(python, table + i * entry_size, F(setentry_hash), &hash));
-        if (hash == -1)
             continue;
         if (value->item_count == used)
             return error_new(PST_ERROR_CORRUPT, "the set at 0x%llx has more than %llu items",

@@ -69,4 +69,7 @@ MUST_USE pst_error *value_read_as(const struct python *python, struct arena *are
 MUST_USE pst_error *value_get_int_size(const struct python *python, pst_addr object, enum value_kind kind,
                                        bool *is_negative, uint64_t *bits);
 
+/* What an entry in the table of a set or frozenset holds; *item is 0: nothing, or what was deleted. */
+MUST_USE pst_error *value_get_set_item(const struct python *python, pst_addr entry, pst_addr *item);
+
 #endif

@@ -27,6 +27,7 @@ static pst_error *read_value(struct reading *reading, pst_addr value, pst_variab
 {
     struct type *type;
     TRY(type_of(&reading->details->types, value, &type));
+    variable->is_class = type->flags & TPFLAGS_TYPE_SUBCLASS || (!type->is_heap && text_is(type->name, "classobj"));
     TRY(details_read_type_name(reading->details, type, &variable->type));
     return details_read_repr(reading->details, value, reading->walk->bounds, &variable->repr);
 }

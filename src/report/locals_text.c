@@ -16,7 +16,9 @@ static bool has_type(const pst_variable *variable, const char *type)
 /* What every module is full of: its imports, functions and classes. -v shows them, too. */
 static bool is_furniture(const pst_variable *variable)
 {
-    static const char *const types[] = {"module", "function", "type", "classobj", "builtin_function_or_method"};
+    static const char *const types[] = {"module", "function", "builtin_function_or_method"};
+    if (variable->is_class)
+        return true;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (has_type(variable, types[i]))
             return true;

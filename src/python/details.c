@@ -77,7 +77,6 @@ pst_error *details_read_repr(struct details *details, pst_addr object, struct re
     details->text.size = 0;
     uint64_t kept = keep_work(details, get_value_work(details, bounds));
     repr_start(&repr, &details->types, &details->scratch, bounds, &details->text);
-    repr.descriptors = details->descriptors;
     pst_error *error = repr_add_object(&repr, object);
     give_back(details, kept);
     arena_reset(&details->scratch);

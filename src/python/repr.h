@@ -47,7 +47,6 @@ struct repr {
     size_t depth;              /* of the objects in each other that are being shown … */
     pst_addr open[VALUE_MAX_DEPTH + 1]; /* … and these, the outermost first */
     pst_addr marked;           /* see repr_add_marked() */
-    struct descriptors *descriptors; /* whose addresses a socket shows; NULL: none, as of a core */
     pst_error *error;          /* the first of those that spoiled a part of it; the caller's */
 };
 

@@ -86,8 +86,14 @@ enum { PROTOCOL_COUNT = sizeof protocols / sizeof *protocols };
 static bool find_socket(struct descriptors *descriptors, enum socket_table_id id, struct descriptor *descriptor)
 {
     struct socket_table *table = &descriptors->sockets[id];
-    const struct socket *found =
-        socket_find(descriptors->target->process->memory_directory, table, id, descriptor->inode);
+    int directory = descriptors->target->process->memory_directory;
+    const struct socket *found = socket_find(directory, table, id, descriptor->inode);
+    /* A list that changes while the kernel writes it down may lack what did not change. */
+    if (!found && !descriptors->has_read_again[id]) {
+        descriptors->has_read_again[id] = true;
+        socket_table_free(table);
+        found = socket_find(directory, table, id, descriptor->inode);
+    }
     if (!found)
         return false;
     descriptor->has_socket = true;

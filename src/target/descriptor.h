@@ -101,6 +101,7 @@ struct known_end {
 struct descriptors {
     struct pst_target *target;
     struct socket_table sockets[SOCKETS_COUNT];
+    bool has_read_again[SOCKETS_COUNT]; /* of which one that was sought was not there */
     struct mounts mounts;
     struct open_files open_files;
     struct lock_table locks;

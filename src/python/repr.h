@@ -12,6 +12,7 @@
 
 /* Of one repr: tuples in tuples can multiply what they share. */
 enum {
+    REPR_MAX_CUT_SIZE = 32,       /* of " … +1,234" */
     REPR_MAX_SIZE = 64 << 20,     /* bytes, before what the last object adds */
     REPR_MAX_OBJECTS = 3 << 19,
     REPR_MAX_INT_BITS = 1200000,  /* 361,000 decimal digits; the time it takes grows with the square */
@@ -92,8 +93,15 @@ void repr_add_cut(struct repr *repr, uint64_t count);
 MUST_USE pst_error *repr_check_limits(struct repr *repr);
 /* How many characters there may be yet. */
 size_t repr_get_left(struct repr *repr);
+/* Of so many characters, as many as there is `room` for: or all, if saying how many were cut takes no fewer. */
+uint64_t repr_choose_shown(uint64_t count, uint64_t room);
 /* How many are shown of a string of `count` characters. */
 uint64_t repr_get_shown(struct repr *repr, uint64_t count);
+/* A constant of a code object is shown whole, or not at all. */
+static inline bool repr_is_strict(const struct repr *repr)
+{
+    return !repr->types;
+}
 /* After an error where the next item of a container should be, the first of `left`: a limit of this container's own
  * ends it alone, and they are said to be cut. Else it is passed on. */
 MUST_USE pst_error *repr_end_items(struct repr *repr, const char *separator, uint64_t left, pst_error *error);
@@ -106,6 +114,8 @@ MUST_USE pst_error *repr_end_part(struct repr *repr, pst_addr object, size_t sta
 MUST_USE pst_error *repr_add_array(struct repr *repr, pst_addr array, uint64_t count);
 /* A str, int … of a type whose value is read as one of `kind`. */
 MUST_USE pst_error *repr_add_scalar(struct repr *repr, pst_addr object, enum value_kind kind);
+/* The same of one that was read; of a kind before VALUE_TUPLE. */
+MUST_USE pst_error *repr_add_scalar_value(struct repr *repr, const struct value *value);
 /* Text of the target's, without quotes: a name. It is cut only if it is long. */
 void repr_add_text(struct repr *repr, pst_text text);
 /* The same of type_add_name()'s. */

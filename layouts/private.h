@@ -511,6 +511,23 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     PyObject *raw;
+    int ok;
+    int detached;
+    int readable;
+    int writable;
+#if PY_IS_3
+    char finalizing;
+#endif
+    int fast_closed_checks;
+    off_t abs_pos;
+    char *buffer;
+    off_t pos;
+    off_t raw_pos;
+    off_t read_end;
+    off_t write_pos;
+    off_t write_end;
+    PyThread_type_lock lock;
+    volatile unsigned long owner;
 } buffered;
 
 /* Modules/_io/textio.c */

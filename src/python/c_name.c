@@ -56,6 +56,9 @@ static const struct type_place places[] = {
     {"_thread.lock", "_thread", "LockType", false},
     {"_queue.SimpleQueue", "_queue", "SimpleQueue", false},
     {"select.epoll", "select", "epoll", false},
+    {"_io._IOBase", "_io", "_IOBase", false},
+    {"_io._BufferedIOBase", "_io", "_BufferedIOBase", false},
+    {"_io._TextIOBase", "_io", "_TextIOBase", false},
 };
 
 static const struct type_place places_2[] = {

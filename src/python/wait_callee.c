@@ -262,12 +262,29 @@ static pst_error *is_function(const struct python *python, const struct callee *
     return *is_it ? string_equals(python, callee->module, module, is_it) : NULL;
 }
 
+/* Of print(), the file that it prints to; of a method, what it is a method of. */
+static pst_error *find_file(struct waits *waits, const struct waiting *waiting, const struct call_site *site,
+                            const struct callee *callee, pst_addr *file)
+{
+    static const char *const methods[] = {"write",    "writelines", "flush",    "close", "read",     "read1",
+                                          "readinto", "readline",   "readlines", "seek", "truncate", NULL};
+    enum { NO_POSITION = 1 << 20 };
+    bool is_print;
+    TRY(is_function(waits->python, callee, "builtins", "print", &is_print));
+    *file = is_one_of(callee->name, methods) ? callee->self : 0;
+    if (!is_print)
+        return NULL;
+    TRY(find_argument(waits, site, NO_POSITION, "file", file));
+    return *file ? NULL : waiting_find_stdout(waits, waiting, file);
+}
+
 static pst_error *judge_callee(struct waits *waits, struct waiting *waiting, const struct call_site *site,
                                const struct callee *callee, pst_addr futex)
 {
     static const char *const acquiring[] = {"acquire", "__enter__", "acquire_lock", "_acquire_restore", NULL};
     static const char *const polling[] = {"select", "poll", NULL};
     struct type *self, *socket;
+    pst_addr file;
     bool is_get = strcmp(callee->name, "get") == 0, is_join = strcmp(callee->name, "join") == 0, is_it;
     TRY(is_function(waits->python, callee, "time", "sleep", &is_it));
     if (is_it)
@@ -280,6 +297,11 @@ static pst_error *judge_callee(struct waits *waits, struct waiting *waiting, con
     if (is_one_of(callee->name, acquiring)) {
         TRY(lock_read(&waits->details->types, callee->self, &waiting->lock));
         return waiting->lock.type ? wait_for_lock_of(waits, waiting, site) : NULL;
+    }
+    if (futex) {
+        TRY(find_file(waits, waiting, site, callee, &file));
+        if (file)
+            return waiting_be_at_buffered(waits, waiting, file, futex);
     }
     if (!is_get && !is_join && !is_one_of(callee->name, polling) && !find_socket_call(callee->name))
         return NULL;

@@ -2,6 +2,7 @@
  * What threads wait for.
  *
  *     wait_callee.c    what the frames say: the callee on the value stack …
+ *     wait_buffered.c  … the lock of a file that it reads or writes …
  *     wait_frames.c    … and the functions of the standard library around it
  *     wait_search.c    locks that they do not show
  *     wait_kernel.c    what the system call says that the thread is in
@@ -100,6 +101,14 @@ MUST_USE pst_error *waiting_find_in_call(struct waits *waits, struct waiting *wa
 /* threading._shutdown() waits for one after the other of the threads that are no daemons: which it is, the lock says
  * that it waits at (to 3.12), or the futex. */
 MUST_USE pst_error *waiting_be_at_exit(struct waits *waits, struct waiting *waiting, pst_addr futex);
+
+/* ---- wait_buffered.c ------------------------------------------------------------------------------------- */
+
+/* If the thread waits at this futex for the lock of the buffered file `file`, or of what is below a text file. */
+MUST_USE pst_error *waiting_be_at_buffered(struct waits *waits, struct waiting *waiting, pst_addr file,
+                                           pst_addr futex);
+/* sys.stdout of the thread's interpreter; 0: it has none. */
+MUST_USE pst_error *waiting_find_stdout(struct waits *waits, const struct waiting *waiting, pst_addr *file);
 
 /* ---- wait_frames.c --------------------------------------------------------------------------------------- */
 

@@ -38,6 +38,12 @@ typedef struct {
 } dictviewobject;
 #endif
 
+/* Objects/iterobject.c */
+typedef struct {
+    PyObject_HEAD
+    PyObject *it_callable;
+} calliterobject;
+
 #if PY_VERSION_HEX < 0x030a0000
 /* Objects/moduleobject.c */
 typedef struct {

@@ -53,10 +53,25 @@ static pst_error *read_descriptor(struct waits *waits, const struct call_site *s
     return NULL;
 }
 
-static pst_error *read_callee(struct waits *waits, const struct call_site *site, struct callee *callee)
+/* "for item in iter(queue.get, None)" calls that at each turn. */
+static pst_error *unwrap_iterator(struct waits *waits, struct call_site *site)
+{
+    struct type *type;
+    if (site->kind != CALL_ITERATE || !site->self)
+        return NULL;
+    TRY(type_of(&waits->details->types, site->self, &type));
+    if (!text_is(type->name, "callable_iterator") && !text_is(type->name, "callable-iterator"))
+        return NULL;
+    TRY(field_address(waits->python, site->self, F(calliterobject_it_callable), &site->callee));
+    site->self = 0;
+    return NULL;
+}
+
+static pst_error *read_callee(struct waits *waits, struct call_site *site, struct callee *callee)
 {
     struct type *type;
     *callee = (struct callee){0};
+    TRY(unwrap_iterator(waits, site));
     if (site->callee) {
         TRY(type_of(&waits->details->types, site->callee, &type));
         if (text_is(type->name, "builtin_function_or_method") || text_is(type->name, "builtin_method"))

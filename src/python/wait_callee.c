@@ -59,8 +59,10 @@ static pst_error *unwrap_iterator(struct waits *waits, struct call_site *site)
     struct type *type;
     if (site->kind != CALL_ITERATE || !site->self)
         return NULL;
-    TRY(type_of(&waits->details->types, site->self, &type));
-    if (!text_is(type->name, "callable_iterator") && !text_is(type->name, "callable-iterator"))
+    /* Of most iterators no module has the type: where its name can't be read, it is one of them. */
+    pst_error *error = type_of(&waits->details->types, site->self, &type);
+    pst_error_free(error);
+    if (error || (!text_is(type->name, "callable_iterator") && !text_is(type->name, "callable-iterator")))
         return NULL;
     TRY(field_address(waits->python, site->self, F(calliterobject_it_callable), &site->callee));
     site->self = 0;

@@ -252,6 +252,14 @@ static size_t bound_of(size_t wish, size_t usual)
     return wish ? wish : usual;
 }
 
+/* What a thread waits for and holds, frames beyond those that are asked for say, too: a few of the nearest, for who
+ * asks for few of a deep stack wants it quickly. A small core holds what is read. */
+static size_t frames_to_read(size_t shown, const struct reach *reach)
+{
+    enum { NEAREST = 1000 };
+    return reach || shown == 0 || shown > NEAREST ? shown : NEAREST;
+}
+
 pst_error *snapshot_take(struct pst_target *target, const pst_snapshot_options *options, struct reach *reach,
                          pst_snapshot **result)
 {
@@ -264,7 +272,7 @@ pst_error *snapshot_take(struct pst_target *target, const pst_snapshot_options *
     struct walk walk = {
         .python = python,
         .snapshot = snapshot,
-        .max_frames = reach ? WISH(max_frames) : 0, /* a small core holds what is read */
+        .max_frames = frames_to_read(WISH(max_frames), reach),
         .shown_frames = WISH(max_frames),
         .tids = WISH(tids),
         .tid_count = WISH(tid_count),

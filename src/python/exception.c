@@ -513,8 +513,8 @@ static const struct kind kinds[] = {
 };
 
 static const struct kind kinds_in_python[] = {
-    {"ConfigParser.Error", add_config_error}, /* 2.7 */
-    {"configparser.Error", add_config_error},
+    {"ConfigParser.__repr__", add_config_error}, /* 2.7; that is its __str__, too */
+    {"configparser.Error.__repr__", add_config_error},
     {"subprocess.CalledProcessError", add_called_process_error},
     {"subprocess.TimeoutExpired", add_timeout_expired},
     {"urllib.error.HTTPError", add_http_error},

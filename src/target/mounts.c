@@ -136,6 +136,19 @@ const struct mount *mounts_find(int directory, struct mounts *mounts, uint64_t i
     return find(mounts, id);
 }
 
+const struct mount *mounts_adopt(struct mounts *mounts, uint64_t id, unsigned major, unsigned minor)
+{
+    for (size_t i = 0; i < mounts->count; i++) {
+        struct mount mount = mounts->items[i];
+        if (!mount.is_local || mount.major != major || mount.minor != minor)
+            continue;
+        mount.id = id;
+        mount.parent = 0;
+        return add(mounts, &mount) ? find(mounts, id) : NULL;
+    }
+    return NULL;
+}
+
 bool mounts_have_foreign_root(int directory, struct mounts *mounts)
 {
     ensure(directory, mounts);

@@ -35,6 +35,8 @@ bool mount_parse(const char *line, struct mount *mount);
 /* Reads them once, below the O_PATH directory /proc/PID, and if need be our own: a process is shown only those below
  * its root. NULL: there is no such mount. */
 const struct mount *mounts_find(int directory, struct mounts *mounts, uint64_t id);
+/* One that neither lists, after mounts_find(): it is taken for what another is of the same device; NULL: none is. */
+const struct mount *mounts_adopt(struct mounts *mounts, uint64_t id, unsigned major, unsigned minor);
 /* Where a process's root is, and by what the mounts that it sees are read. */
 struct mount_view {
     int directory;

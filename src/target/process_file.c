@@ -107,6 +107,18 @@ static int open_segment(struct process *process, const char *path, const struct 
     return fd;
 }
 
+/* chroot() into a folder of a mount namespace of its own: the mount that the root is on is shown to nobody. Its device
+ * is known without a question. */
+static const struct mount *adopt_root_mount(struct process *process, struct mount_view *view, uint64_t id)
+{
+    struct statx status;
+    uint64_t root;
+    if (!find_mount_of(process->root_directory, &root) || root != id ||
+        statx(process->root_directory, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &status) != 0)
+        return NULL;
+    return mounts_adopt(view->mounts, id, status.stx_dev_major, status.stx_dev_minor);
+}
+
 /* ---- what is named ----------------------------------------------------------------------------------- */
 
 /*
@@ -127,6 +139,8 @@ static int find_in_root(struct process *process, const char *path)
         return -1;
     if (found >= 0 && find_mount_of(found, &id)) {
         const struct mount *mount = mounts_find(view.directory, view.mounts, id);
+        if (!mount)
+            mount = adopt_root_mount(process, &view, id);
         if (mount && mount->is_local)
             return found;
         close(found);

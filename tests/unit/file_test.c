@@ -196,6 +196,24 @@ static void test_mounts_by_path(void **state)
     mounts_free(&mounts);
 }
 
+/* Of a root whose mount nobody is shown, the device must do: that of a local mount, not of any. */
+static void test_adopted_mount(void **state)
+{
+    enum { UNSEEN = ROOT_MOUNT - 1 };
+    struct mounts mounts;
+    struct mount_view view;
+    (void)state;
+    start_view(&mounts, &view);
+    const struct mount *local = mounts_find_by_path(&view, "a"), *foreign = mounts_find_by_path(&view, "a/b");
+    unsigned major = local->major, minor = local->minor;
+    assert_null(mounts_adopt(&mounts, UNSEEN, foreign->major, foreign->minor));
+    const struct mount *adopted = mounts_adopt(&mounts, UNSEEN, major, minor);
+    assert_non_null(adopted);
+    assert_true(adopted->is_local);
+    assert_ptr_equal(adopted, mounts_find(view.directory, &mounts, UNSEEN));
+    mounts_free(&mounts);
+}
+
 static struct mount_view seen;
 
 static int walk_among_mounts(int at, const char *path)
@@ -236,6 +254,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_paths, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_folders, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_mounts_by_path, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_adopted_mount, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_foreign_mounts, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_cached, make_root, remove_root),
     };

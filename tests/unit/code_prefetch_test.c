@@ -2,6 +2,7 @@
  * What is prefetched of code objects: all that decoding asks for, in a few reads; and nothing that a lying head could
  * make of it, in the layouts of every kind.
  */
+#include "python/c_name.h"
 #include "python/code_prefetch.h"
 
 #include "unit/fake.h"
@@ -54,6 +55,7 @@ static void begin(struct world *world, int minor, enum flavour flavour)
 static void end(struct world *world)
 {
     pst_target_close(world->python.target);
+    known_type_names_free(world->types.names);
     fake_free(&world->fake);
 }
 

@@ -1,6 +1,7 @@
 /*
  * Dicts searched by hash, ordered dicts, deques and arrays in memory made of byte arrays: what lies about them.
  */
+#include "python/c_name.h"
 #include "python/dict.h"
 #include "python/object.h"
 #include "python/ordered_dict.h"
@@ -95,6 +96,7 @@ static void end(struct world *world)
     types_free(&world->types);
     arena_free(&world->arena);
     pst_target_close(world->python.target);
+    known_type_names_free(world->known.names);
     fake_free(&world->fake);
 }
 

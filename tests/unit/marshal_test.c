@@ -2,6 +2,7 @@
  * Code objects as marshal has them, on memory made of byte arrays: the exact bytes, references among them, and what is
  * left of one that can't be written (nothing). The objects are those of a CPython 3.9.
  */
+#include "python/c_name.h"
 #include "python/object.h"
 #include "python/pyc.h"
 #include "python/value.h"
@@ -140,6 +141,7 @@ static void end(struct world *world)
     marshal_free(&world->marshal);
     text_free(&world->bytes);
     pst_target_close(world->python.target);
+    known_type_names_free(world->types.names);
     fake_free(&world->fake);
 }
 

@@ -1,6 +1,7 @@
 /*
  * Constants in memory made of byte arrays: what sound ones give, and that lying ones give an error.
  */
+#include "python/c_name.h"
 #include "python/attribute.h"
 #include "python/object.h"
 #include "python/repr.h"
@@ -113,6 +114,7 @@ static void end(struct world *world)
     text_free(&world->text);
     arena_free(&world->arena);
     pst_target_close(world->python.target);
+    known_type_names_free(world->known.names);
     fake_free(&world->fake);
 }
 
@@ -584,6 +586,7 @@ static void read_all(struct fake *fake, size_t failing, void *context)
         assert_string_equal(text.data, "(1, -0.25, 'name', b'bytes', frozenset({1}), slice(1, None, True), 1j)");
     }
     pst_error_free(error);
+    known_type_names_free(known.names);
     text_free(&text);
     arena_free(&arena);
     memory_close(python.memory);

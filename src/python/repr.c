@@ -20,8 +20,8 @@ size_t repr_get_left(struct repr *repr)
     /* A part that was given up may have taken text away again. */
     if (repr->counted_size > size)
         repr->counted_size = repr->char_count = 0;
-    for (const char *data = repr->text->data + repr->start; repr->counted_size < size; repr->counted_size++)
-        repr->char_count += (data[repr->counted_size] & 0xc0) != 0x80;
+    for (; repr->counted_size < size; repr->counted_size++)
+        repr->char_count += (repr->text->data[repr->start + repr->counted_size] & 0xc0) != 0x80;
     return repr->char_count < repr->bounds.chars ? repr->bounds.chars - repr->char_count : 0;
 }
 

@@ -54,11 +54,6 @@ static const struct type_place places[] = {
     {"getset_descriptor", "types", "GetSetDescriptorType", false},
     {"member_descriptor", "types", "MemberDescriptorType", false},
     {"_thread.lock", "_thread", "LockType", false},
-    {"_queue.SimpleQueue", "_queue", "SimpleQueue", false},
-    {"select.epoll", "select", "epoll", false},
-    {"_io._IOBase", "_io", "_IOBase", false},
-    {"_io._BufferedIOBase", "_io", "_BufferedIOBase", false},
-    {"_io._TextIOBase", "_io", "_TextIOBase", false},
 };
 
 static const struct type_place places_2[] = {
@@ -80,11 +75,11 @@ static const struct type_place places_2[] = {
     {"getset_descriptor", "types", "GetSetDescriptorType", false},
     {"member_descriptor", "types", "MemberDescriptorType", false},
     {"thread.lock", "thread", "LockType", false},
-    {"select.epoll", "select", "epoll", false},
 };
 
 /* "collections.deque": most have the name that they have in their module. */
 static const char *const dotted_names[] = {
+    "_io._BufferedIOBase", "_io._IOBase", "_io._TextIOBase", "_queue.SimpleQueue", "select.epoll",
 #define KIND(origin, definer, function, cycle) definer,
 #define ALIAS(origin, definer, function, cycle) definer,
 #include "python/repr_kinds.def"

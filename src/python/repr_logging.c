@@ -86,6 +86,15 @@ static void begin(struct repr *repr, const struct instance *object)
     text_add_char(repr->text, ' ');
 }
 
+/* "<Class name (LEVEL)>" */
+static pst_error *add_named(struct repr *repr, const struct instance *object, pst_addr name, uint64_t level)
+{
+    begin(repr, object);
+    TRY(repr_add_str_of(repr, name));
+    text_add_char(repr->text, ' ');
+    return add_level(repr, object, level);
+}
+
 /* ---- loggers --------------------------------------------------------------------------------------------- */
 
 /* "<Logger name (LEVEL)>", of a logger or, in the name of another class, of the one inside of it. */
@@ -96,12 +105,7 @@ static pst_error *add_logger(struct repr *repr, const struct instance *object, c
     bool there;
     TRY(repr_get_attribute(repr, logger, "name", &name));
     TRY(get_effective_level(repr, logger, &level, &there));
-    if (!name || !there)
-        return repr_add_attributes(repr, object);
-    begin(repr, object);
-    TRY(repr_add_str_of(repr, name));
-    text_add_char(repr->text, ' ');
-    return add_level(repr, object, level);
+    return name && there ? add_named(repr, object, name, level) : repr_add_attributes(repr, object);
 }
 
 /* Logger.__repr__() */
@@ -143,12 +147,7 @@ pst_error *repr_add_file_handler(struct repr *repr, const struct instance *objec
     bool there;
     TRY(repr_get_attribute(repr, object, "baseFilename", &name));
     TRY(get_level(repr, object, &level, &there));
-    if (!name || !there)
-        return repr_add_attributes(repr, object);
-    begin(repr, object);
-    TRY(repr_add_str_of(repr, name));
-    text_add_char(repr->text, ' ');
-    return add_level(repr, object, level);
+    return name && there ? add_named(repr, object, name, level) : repr_add_attributes(repr, object);
 }
 
 /* StreamHandler.__repr__(): with the name of its stream, if that has one. */

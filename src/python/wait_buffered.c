@@ -30,16 +30,13 @@ static pst_error *find_buffered(struct waits *waits, pst_addr file, pst_addr *bu
 
 pst_error *waiting_find_stdout(struct waits *waits, const struct waiting *waiting, pst_addr *file)
 {
-    const struct pst_snapshot *snapshot = waits->details->walk->snapshot;
+    const struct pst_interpreter *interpreter = waiting_get_interpreter(waits, waiting);
     pst_addr sysdict;
     *file = 0;
-    for (size_t i = 0; i < snapshot->interpreter_count; i++) {
-        if (snapshot->interpreters[i].id != waiting->thread->interpreter_id)
-            continue;
-        TRY(field_address(waits->python, snapshot->interpreters[i].address, F(PyInterpreterState_sysdict), &sysdict));
-        return dict_get(waits->python, sysdict, "stdout", NULL, file);
-    }
-    return NULL;
+    if (!interpreter)
+        return NULL;
+    TRY(field_address(waits->python, interpreter->address, F(PyInterpreterState_sysdict), &sysdict));
+    return dict_get(waits->python, sysdict, "stdout", NULL, file);
 }
 
 pst_error *waiting_be_at_buffered(struct waits *waits, struct waiting *waiting, pst_addr file, pst_addr futex)

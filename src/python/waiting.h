@@ -71,6 +71,9 @@ void details_add_waits(struct details *details);
  * calls were read. */
 void waits_prefetch(struct walk *walk);
 
+/* That of the thread; NULL: it is not known. */
+const struct pst_interpreter *waiting_get_interpreter(const struct waits *waits, const struct waiting *waiting);
+
 /* ---- wait_parts.c ---------------------------------------------------------------------------------------- */
 
 /* The value of an int or float object. *is_number: it is one. */

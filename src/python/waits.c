@@ -15,7 +15,7 @@ static bool is_in(pst_addr address, pst_addr start, uint64_t size)
     return start && address >= start && address - start < size;
 }
 
-static const struct pst_interpreter *interpreter_of(const struct waits *waits, const struct waiting *waiting)
+const struct pst_interpreter *waiting_get_interpreter(const struct waits *waits, const struct waiting *waiting)
 {
     const struct pst_snapshot *snapshot = waits->details->walk->snapshot;
     for (size_t i = 0; i < snapshot->interpreter_count; i++)
@@ -46,7 +46,7 @@ static pst_error *is_old_gil(struct waits *waits, pst_addr futex, bool *is_gil)
 static pst_error *find_gil(struct waits *waits, struct waiting *waiting, pst_addr futex)
 {
     const struct pst_snapshot *snapshot = waits->details->walk->snapshot;
-    const struct pst_interpreter *interpreter = interpreter_of(waits, waiting);
+    const struct pst_interpreter *interpreter = waiting_get_interpreter(waits, waiting);
     bool is_gil = interpreter && is_in(futex, interpreter->gil_address, interpreter->gil_size);
     if (python_minor_version(waits->python) <= 306)
         TRY(is_old_gil(waits, futex, &is_gil));
@@ -114,7 +114,7 @@ static pst_error *find_wake(struct waits *waits, struct waiting *waiting, const 
 {
     bool has_number = syscall->source == SYSCALL_REGISTERS &&
                       syscall_identify(waits->python->target->machine, syscall->number) == SYSCALL_futex;
-    const struct pst_interpreter *interpreter = interpreter_of(waits, waiting);
+    const struct pst_interpreter *interpreter = waiting_get_interpreter(waits, waiting);
     bool is_taken = interpreter && interpreter->gil_holder && interpreter->gil_holder != waiting->thread->address;
     return has_number && is_taken ? find_gil(waits, waiting, syscall->arguments[0]) : NULL;
 }

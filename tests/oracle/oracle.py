@@ -33,13 +33,14 @@ import traceback
 import interpreters
 import scenarios
 from compare import Comparison, parse
-from process import Failure, FilePattern, GuardPages, Programs, Target, TooLarge
+from process import Failure, FilePattern, GuardPages, Programs, Restless, Target, TooLarge
 
 TOOL_TIMEOUT = 120
 LOCALS_MODES = ("live", "core")
 # Which variables there are is compared here, their values by values.py; but messages of exceptions are values, too.
 LOCALS_OPTIONS = ["--locals", "--value-depth", "2", "--value-items", "5"]
 TORN_ATTEMPTS = 5       # of a target that computes: see Comparison.torn
+START_ATTEMPTS = 3      # and each has a minute for it
 
 
 class Totals:
@@ -135,6 +136,22 @@ def run_without_guard_pages(options, interpreter, scenario, programs):
         target.kill()
 
 
+def start(interpreter, scenario, programs):
+    """A target that has come to rest: the first one that does."""
+    for attempt in range(START_ATTEMPTS):
+        target = Target(interpreter, scenario, programs)
+        try:
+            target.prepare()
+            return target
+        except Restless:
+            target.kill()
+            if attempt == START_ATTEMPTS - 1:
+                raise
+        except BaseException:
+            target.kill()
+            raise
+
+
 def run_modes(options, totals, interpreter, scenario, programs):
     modes = [mode for mode in scenario.modes() if mode in options.modes]
     name = "%s %s " % (interpreter.id, scenario.name)
@@ -142,10 +159,9 @@ def run_modes(options, totals, interpreter, scenario, programs):
         for mode in modes:
             totals.skipped_run(name + mode, "%s has no ctypes" % interpreter.id)
         return
-    target = Target(interpreter, scenario, programs)
-    left = list(modes)
+    target, left = None, list(modes)
     try:
-        target.prepare()
+        target = start(interpreter, scenario, programs)
         while left:
             mode = left[0]
             if mode in options.impossible:
@@ -176,7 +192,8 @@ def run_modes(options, totals, interpreter, scenario, programs):
         for mode in left:
             totals.failed_run(name + mode, ["no verdict: " + traceback.format_exc()])
     finally:
-        target.kill()
+        if target:
+            target.kill()
 
 
 def keep(folder, name, core_path, target):

@@ -27,6 +27,10 @@ class Failure(Exception):
     """The target did not do what it should: no verdict on the tool."""
 
 
+class Restless(Failure):
+    """It did not get there in time. In 2.7 a thread may starve that wants the GIL from others that compute."""
+
+
 class TooLarge(Failure):
     """gcore writes every byte of memory, touched or not: tens of GB for a free-threaded one with many threads."""
 
@@ -101,10 +105,10 @@ class Target:
                                         cwd=cwd, env=variables, start_new_session=True)
         self.truth, self.moving, self.pid = None, [], self.process.pid
 
-    def fail(self, what):
+    def fail(self, what, kind=Failure):
         self.stderr.seek(0)
         text = self.stderr.read().decode("utf-8", "replace")[-3000:]
-        raise Failure(what + (": " + text if text else ""))
+        raise kind(what + (": " + text if text else ""))
 
     def wait_for(self, path):
         deadline = time.monotonic() + SETTLE_TIMEOUT
@@ -112,7 +116,7 @@ class Target:
             if self.process.poll() is not None:
                 self.fail("the target ended (status %d)" % self.process.returncode)
             if time.monotonic() > deadline:
-                self.fail("the target did not write %s" % os.path.basename(path))
+                self.fail("the target did not write %s" % os.path.basename(path), Restless)
             time.sleep(0.005)
         return json.loads(read(path))
 
@@ -156,7 +160,7 @@ class Target:
             if time.monotonic() > deadline:
                 self.fail("the target does not come to rest: %r" % {
                     tid: (before.get(tid), now[tid]) for tid in now if before.get(tid) != now[tid]
-                    or now[tid][0] not in "SZ"})
+                    or now[tid][0] not in "SZ"}, Restless)
             before = now
 
     def aborts(self):

@@ -193,6 +193,7 @@ static pst_error *replay_commands(struct pst_core *core, bool all_code, bool *co
         count = core->store.count;
         error = replay_once(core, all_code, &options, complete);
     }
+    *complete &= !is_live(core) || count == core->store.count;
     return error;
 }
 

@@ -1,6 +1,7 @@
 #include "target/core_write.h"
 
 #include "base/transfer.h"
+#include "target/covering.h"
 #include "target/notes.h"
 
 #include <elf.h>
@@ -92,13 +93,14 @@ static void add_segment(struct loads *loads, const struct segment *segment, cons
 
 static pst_error *make_loads(const struct pst_target *target, const struct page_store *store, struct loads *loads)
 {
-    size_t page = 0;
-    loads->items = calloc(target->segment_count + store->count + 1, sizeof *loads->items);
-    if (!loads->items)
-        return error_no_memory();
-    for (size_t i = 0; i < target->segment_count; i++)
-        add_segment(loads, &target->segments[i], store, &page);
-    return NULL;
+    struct segment *segments;
+    size_t count, page = 0;
+    TRY(covering_segments(target, store, &segments, &count));
+    loads->items = calloc(count + store->count + 1, sizeof *loads->items);
+    for (size_t i = 0; loads->items && i < count; i++)
+        add_segment(loads, &segments[i], store, &page);
+    free(segments);
+    return loads->items ? NULL : error_no_memory();
 }
 
 static void add_program_header(struct writer *writer, uint32_t type, uint32_t flags, uint64_t offset,
@@ -162,7 +164,7 @@ static void add_pages(struct writer *writer, const struct loads *loads, const st
         for (uint64_t done = 0; done < loads->items[i].size; page++) {
             const struct stored_page *stored = &store->pages[page];
             if (stored->address < loads->items[i].start)
-                continue; /* in no segment */
+                continue; /* before its segment begins */
             uint64_t left = loads->items[i].size - done;
             size_t size = left < stored->size ? (size_t)left : stored->size;
             add(writer, stored->bytes, size);

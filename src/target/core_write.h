@@ -10,8 +10,8 @@
 enum { CORE_LOAD_CONTINUES = 0x00100000 };
 
 /* Writes it to `fd` from its first byte to its last, so that a pipe will do; *size bytes. The pages in the store are
- * sorted (page_store_sort()); those that are in none of the target's segments are left out. Every segment is in the
- * core, with or without bytes: where p_filesz is less than p_memsz, the rest was not kept. */
+ * sorted (page_store_sort()); those that are in none of the target's segments have one of their own (covering.h). Every
+ * segment is in the core, with or without bytes: where p_filesz is less than p_memsz, the rest was not kept. */
 MUST_USE pst_error *core_write(int fd, const struct pst_target *target, const struct text *notes,
                                const struct page_store *store, uint64_t *size);
 

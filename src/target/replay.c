@@ -1,6 +1,6 @@
 #include "target/replay.h"
 
-#include "base/order.h"
+#include "target/covering.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,15 +78,9 @@ static size_t read_range(void *context, pst_addr address, uint8_t *bytes, size_t
 
 static pst_error *list_stored(struct replay *replay)
 {
-    size_t count = replay->store->count;
-    replay->stored = malloc(count * sizeof *replay->stored + 1);
-    if (!replay->stored)
-        return error_no_memory();
-    for (size_t i = 0; i < count; i++)
-        replay->stored[i] = replay->store->pages[i].address;
-    qsort(replay->stored, count, sizeof *replay->stored, order_addresses);
-    replay->stored_count = count;
-    return NULL;
+    replay->stored = covering_sort_pages(replay->store);
+    replay->stored_count = replay->stored ? replay->store->count : 0;
+    return replay->stored ? NULL : error_no_memory();
 }
 
 /* The first of the stored that is not below the page of `address`; stored_count: there is none. */
@@ -166,19 +160,18 @@ static void *copy_array(const void *array, size_t count, size_t size)
     return copy;
 }
 
-static pst_error *copy_origin(const struct pst_target *origin, struct pst_target *target)
+static pst_error *copy_origin(const struct pst_target *origin, const struct page_store *store,
+                              struct pst_target *target)
 {
     target->pid = origin->pid;
     target->machine = origin->machine;
     target->content_size = origin->content_size;
     target->executable = origin->executable ? strdup(origin->executable) : NULL;
-    target->segments = copy_array(origin->segments, origin->segment_count, sizeof *origin->segments);
     target->threads = copy_array(origin->threads, origin->thread_count, sizeof *origin->threads);
-    if ((origin->executable && !target->executable) || !target->segments || !target->threads)
+    if ((origin->executable && !target->executable) || !target->threads)
         return error_no_memory();
-    target->segment_count = origin->segment_count;
     target->thread_count = origin->thread_count;
-    return NULL;
+    return covering_segments(origin, store, &target->segments, &target->segment_count);
 }
 
 pst_error *replay_open(struct pst_target *origin, struct page_store *store, const struct replay_options *options,
@@ -199,7 +192,7 @@ pst_error *replay_open(struct pst_target *origin, struct page_store *store, cons
     *replay = (struct replay){.operations = {.close = close_replay, .open_file = open_file},
                               .origin = origin, .store = store, .options = *options};
     target->operations = &replay->operations;
-    error = copy_origin(origin, target);
+    error = copy_origin(origin, store, target);
     target->symbols_noted = copy_array(options->symbols, options->symbol_count, sizeof *options->symbols);
     target->symbol_noted_count = target->symbols_noted ? options->symbol_count : 0;
     if (!error && options->search_store)

@@ -413,12 +413,17 @@ class Dump:
         return {thread["tid"]: thread for thread in self.report["threads"]}
 
     def errors(self):
-        result = list(self.report["errors"])
-        for thread in self.report["threads"]:
-            result += thread["errors"]
-            for frame in thread["frames"]:
-                result += frame["errors"]
-        return [f"{error['where']}: {error['message']}" for error in result]
+        """Of the whole and of each part of it."""
+        return [f"{error['where']}: {error['message']}" for error in errors_in(self.report)]
+
+
+def errors_in(part):
+    if isinstance(part, list):
+        return [error for item in part for error in errors_in(item)]
+    if not isinstance(part, dict):
+        return []
+    below = [error for key, item in part.items() if key != "errors" for error in errors_in(item)]
+    return part.get("errors", []) + below
 
 
 def dump(pid, *options, **how):

@@ -3,6 +3,7 @@
 #include "fake.h"
 
 #include "target/core_write.h"
+#include "target/covering.h"
 #include "target/notes.h"
 #include "target/page_store.h"
 #include "target/replay.h"
@@ -80,6 +81,43 @@ static void test_keeper(void **state)
     memory_close(memory);
     assert_int_equal(kept, 7);
     fake_free(&fake);
+    (void)state;
+}
+
+/* ---- covering --------------------------------------------------------------------------------------------- */
+
+/* A process has mapped more since, next to what was there and elsewhere. */
+static void test_covering(void **state)
+{
+    struct segment mappings[] = {
+        {.start = 0x10000, .end = 0x14000, .path = "[heap]", .readable = true},
+        {.start = 0x18000, .end = 0x19000, .readable = true},
+        {.start = 0x30200, .end = 0x31000, .readable = true},
+    };
+    const struct pst_target target = {.segments = mappings, .segment_count = 3};
+    const pst_addr pages[] = {0xfffffffffffffc00, 0x30400, 0x30000, 0x20000, 0x17c00,
+                              0x15000, 0x14400, 0x14000, 0x10400};
+    const struct { pst_addr start, end; bool is_new; } expected[] = {
+        {0x10000, 0x14000, false}, {0x14000, 0x16000, true}, {0x17000, 0x18000, true}, {0x18000, 0x19000, false},
+        {0x20000, 0x21000, true}, {0x30000, 0x30200, true}, {0x30200, 0x31000, false},
+        {0xfffffffffffff000, UINT64_MAX, true},
+    };
+    struct page_store store;
+    struct segment *segments;
+    size_t count;
+    page_store_start(&store);
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
+        keep(&store, pages[i], 1, 0, i ? MEMORY_PAGE_SIZE : MEMORY_PAGE_SIZE - 1);
+    assert_null(covering_segments(&target, &store, &segments, &count));
+    assert_int_equal(count, sizeof expected / sizeof *expected);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(segments[i].start, expected[i].start);
+        assert_int_equal(segments[i].end, expected[i].end);
+        assert_int_equal(segments[i].writable, expected[i].is_new);
+    }
+    assert_string_equal(segments[0].path, "[heap]");
+    free(segments);
+    page_store_free(&store);
     (void)state;
 }
 
@@ -210,7 +248,7 @@ static void test_core(void **state)
     assert_false(notes.failed);
 
     page_store_start(&store);
-    keep(&store, 0x300000, 9, 0, MEMORY_PAGE_SIZE);    /* in no mapping */
+    keep(&store, 0x300000, 9, 0, MEMORY_PAGE_SIZE);    /* mapped since the mappings were listed */
     keep(&store, 0x400000, 1, 0, MEMORY_PAGE_SIZE);
     keep(&store, 0x400400, 2, 0, MEMORY_PAGE_SIZE);
     keep(&store, 0x403c00, 3, 0, MEMORY_PAGE_SIZE);
@@ -231,15 +269,17 @@ static void test_core(void **state)
     assert_int_equal(target_find_noted_symbol(core, "[image]"), 0x400000);
     assert_null(target_find_noted_name(core, 0x404011));
 
-    /* Its mappings are those of the origin, in however many pieces they were kept. */
-    assert_int_equal(core->segment_count, 4);
+    /* Its mappings are those of the origin, in however many pieces they were kept, and what there is besides. */
+    assert_int_equal(core->segment_count, 5);
+    assert_int_equal(core->segments[0].start, 0x300000);
+    assert_int_equal(core->segments[0].end, 0x301000);
     for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(core->segments[i].start, segments[i].start);
-        assert_int_equal(core->segments[i].end, segments[i].end);
-        assert_int_equal(core->segments[i].writable, segments[i].writable);
-        assert_int_equal(core->segments[i].file_offset, segments[i].file_offset);
+        assert_int_equal(core->segments[i + 1].start, segments[i].start);
+        assert_int_equal(core->segments[i + 1].end, segments[i].end);
+        assert_int_equal(core->segments[i + 1].writable, segments[i].writable);
+        assert_int_equal(core->segments[i + 1].file_offset, segments[i].file_offset);
     }
-    assert_string_equal(core->segments[0].path, "/usr/lib/libone.so");
+    assert_string_equal(core->segments[1].path, "/usr/lib/libone.so");
     expect_byte(core, 0x400000, 1);
     expect_byte(core, 0x4007ff, 2);
     expect_byte(core, 0x403fff, 3);
@@ -249,7 +289,8 @@ static void test_core(void **state)
     expect_unreadable(core, 0x5fa018, "not in the core");
     expect_unreadable(core, 0x5fa007, "not in the core");
     expect_unreadable(core, 0x500000, "not in the core");
-    expect_unreadable(core, 0x300000, "not in the core");
+    expect_byte(core, 0x300000, 9);
+    expect_unreadable(core, 0x300400, "not in the core");
     pst_target_close(core);
     page_store_free(&store);
     text_free(&notes);
@@ -373,6 +414,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_store),
         cmocka_unit_test(test_keeper),
+        cmocka_unit_test(test_covering),
         cmocka_unit_test(test_replay),
         cmocka_unit_test(test_replay_at_the_end),
         cmocka_unit_test_setup_teardown(test_core, make_folder, remove_folder),

@@ -13,7 +13,8 @@
 
 enum {
     MAX_ATTEMPTS = 6,         /* at a live target that is in the middle of a change */
-    RESPITE_NS = 200 * 1000,  /* that it has then to get over it; longer each time */
+    RESPITE_NS = 200 * 1000,  /* that it has then to get over it, and who waited, to wait again (epoll_wait() ends when
+                               * a thread is stopped in it); longer each time */
     MAX_RETRIED_NS = 50 * 1000 * 1000, /* what took longer is not done again */
 };
 
@@ -159,12 +160,9 @@ static pst_error *walk_stopped(struct walk *walk, struct pst_target *target)
     for (int attempt = 1;; attempt++) {
         TRY(walk_paused(walk, target, late, &late));
         longest_pause = target->pause_ns > longest_pause ? target->pause_ns : longest_pause;
-        if (late && attempt == 1) {
-            clear_walk(walk);
-            continue;
-        }
-        if (attempt == MAX_ATTEMPTS || target->pause_ns > MAX_RETRIED_NS || target->errors.first ||
-            !is_torn(walk->snapshot))
+        bool is_incomplete = late && attempt == 1;
+        if (!is_incomplete && (attempt == MAX_ATTEMPTS || target->pause_ns > MAX_RETRIED_NS || target->errors.first ||
+                               !is_torn(walk->snapshot)))
             break;
         clear_walk(walk);
         nanosleep(&(struct timespec){.tv_nsec = attempt * RESPITE_NS}, NULL);

@@ -15,7 +15,7 @@ REASONS = {"cause": "The above exception was the direct cause of the following e
 WAITING = "  Waiting for "
 FRAME = '  File "'
 FIELDS = {"kind", "address", "detail", "owner_tid", "timeout"}
-OF_THREAD = {"kind", "detail", "address", "owner", "timeout", "polls", "core kind", "core detail"}
+OF_THREAD = {"kind", "detail", "address", "owner", "timeout", "polls", "interrupted", "core kind", "core detail"}
 OF_PROGRAM = {"python", "needs", "busy", "deadlocks", "cause", "core cause"}
 
 # Numbers of system calls: x86_64 and aarch64.

@@ -95,7 +95,11 @@ static pst_error *make_loads(const struct pst_target *target, const struct page_
 {
     struct segment *segments;
     size_t count, page = 0;
-    TRY(covering_segments(target, store, &segments, &count));
+    pst_addr *pages = page_store_list(store);
+    pst_error *error = pages ? covering_segments(target, pages, store->count, &segments, &count) : error_no_memory();
+    free(pages);
+    if (error)
+        return error;
     loads->items = calloc(count + store->count + 1, sizeof *loads->items);
     for (size_t i = 0; loads->items && i < count; i++)
         add_segment(loads, &segments[i], store, &page);
@@ -164,7 +168,7 @@ static void add_pages(struct writer *writer, const struct loads *loads, const st
         for (uint64_t done = 0; done < loads->items[i].size; page++) {
             const struct stored_page *stored = &store->pages[page];
             if (stored->address < loads->items[i].start)
-                continue; /* before its segment begins */
+                continue; /* in no segment: covering.h leaves none there */
             uint64_t left = loads->items[i].size - done;
             size_t size = left < stored->size ? (size_t)left : stored->size;
             add(writer, stored->bytes, size);

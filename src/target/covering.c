@@ -1,7 +1,5 @@
 #include "target/covering.h"
 
-#include "base/order.h"
-
 #include <stdlib.h>
 
 enum { MAPPING_ALIGNMENT = 4096 };
@@ -13,16 +11,6 @@ struct covering {
     const struct segment *next, *end;   /* of the target's, those that are not among them yet */
     bool is_last_new;                   /* the last one is none of the target's */
 };
-
-pst_addr *covering_sort_pages(const struct page_store *store)
-{
-    pst_addr *pages = malloc(store->count * sizeof *pages + 1);
-    for (size_t i = 0; pages && i < store->count; i++)
-        pages[i] = store->pages[i].address;
-    if (pages)
-        qsort(pages, store->count, sizeof *pages, order_addresses);
-    return pages;
-}
 
 static void take_segments_up_to(struct covering *covering, pst_addr address)
 {
@@ -57,27 +45,22 @@ static void add_new(struct covering *covering, pst_addr address)
     covering->is_last_new = true;
 }
 
-pst_error *covering_segments(const struct pst_target *target, const struct page_store *store,
+pst_error *covering_segments(const struct pst_target *target, const pst_addr *pages, size_t page_count,
                              struct segment **segments, size_t *count)
 {
     struct covering covering = {
-        .items = calloc(target->segment_count + store->count + 1, sizeof *covering.items),
+        .items = calloc(target->segment_count + page_count + 1, sizeof *covering.items),
         .next = target->segments,
         .end = target->segments + target->segment_count,
     };
-    pst_addr *pages = covering_sort_pages(store);
-    if (!covering.items || !pages) {
-        free(covering.items);
-        free(pages);
+    if (!covering.items)
         return error_no_memory();
-    }
-    for (size_t i = 0; i < store->count; i++) {
+    for (size_t i = 0; i < page_count; i++) {
         take_segments_up_to(&covering, pages[i]);
         if (!is_covered(&covering, pages[i]))
             add_new(&covering, pages[i]);
     }
     take_segments_up_to(&covering, UINT64_MAX);
-    free(pages);
     *segments = covering.items;
     *count = covering.count;
     return NULL;

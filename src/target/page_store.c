@@ -1,6 +1,7 @@
 #include "target/page_store.h"
 
 #include "base/hash.h"
+#include "base/order.h"
 
 #include <stdlib.h>
 
@@ -77,6 +78,16 @@ void page_store_keep(void *context, const struct memory_page *page)
     size_t slot = find_slot(store, page->address);
     store->pages[store->count++] = (struct stored_page){page->address + page->valid_start, (uint16_t)size, bytes};
     store->slots[slot] = (uint32_t)store->count;
+}
+
+pst_addr *page_store_list(const struct page_store *store)
+{
+    pst_addr *addresses = malloc(store->count * sizeof *addresses + 1);
+    for (size_t i = 0; addresses && i < store->count; i++)
+        addresses[i] = store->pages[i].address;
+    if (addresses)
+        qsort(addresses, store->count, sizeof *addresses, order_addresses);
+    return addresses;
 }
 
 static int compare_pages(const void *one, const void *other)

@@ -29,6 +29,8 @@ void page_store_free(struct page_store *store);
 void page_store_keep(void *store, const struct memory_page *page);
 /* NULL: it is not there. */
 const struct stored_page *page_store_find(const struct page_store *store, pst_addr page_address);
+/* The addresses of all that is there, in order; to be freed. NULL: no memory. */
+pst_addr *page_store_list(const struct page_store *store);
 /* In order of address. Nothing can be found or added afterwards. */
 void page_store_sort(struct page_store *store);
 

@@ -12,7 +12,7 @@ struct replay {
     struct pst_target *origin;
     struct page_store *store;
     struct replay_options options;
-    pst_addr *stored;      /* for search_store: the addresses of what is in the store, sorted; else NULL */
+    pst_addr *stored;      /* the addresses of what was in the store at first, sorted */
     size_t stored_count;
 };
 
@@ -78,7 +78,7 @@ static size_t read_range(void *context, pst_addr address, uint8_t *bytes, size_t
 
 static pst_error *list_stored(struct replay *replay)
 {
-    replay->stored = covering_sort_pages(replay->store);
+    replay->stored = page_store_list(replay->store);
     replay->stored_count = replay->stored ? replay->store->count : 0;
     return replay->stored ? NULL : error_no_memory();
 }
@@ -117,7 +117,7 @@ static bool find_used_in_store(const struct replay *replay, pst_addr *start, pst
 static bool find_used(void *context, pst_addr *start, pst_addr *end)
 {
     const struct replay *replay = context;
-    if (replay->stored)
+    if (replay->options.search_store)
         return find_used_in_store(replay, start, end);
     return memory_find_used(replay->origin->memory, start, end);
 }
@@ -160,9 +160,9 @@ static void *copy_array(const void *array, size_t count, size_t size)
     return copy;
 }
 
-static pst_error *copy_origin(const struct pst_target *origin, const struct page_store *store,
-                              struct pst_target *target)
+static pst_error *copy_origin(const struct replay *replay, struct pst_target *target)
 {
+    const struct pst_target *origin = replay->origin;
     target->pid = origin->pid;
     target->machine = origin->machine;
     target->content_size = origin->content_size;
@@ -171,7 +171,7 @@ static pst_error *copy_origin(const struct pst_target *origin, const struct page
     if ((origin->executable && !target->executable) || !target->threads)
         return error_no_memory();
     target->thread_count = origin->thread_count;
-    return covering_segments(origin, store, &target->segments, &target->segment_count);
+    return covering_segments(origin, replay->stored, replay->stored_count, &target->segments, &target->segment_count);
 }
 
 pst_error *replay_open(struct pst_target *origin, struct page_store *store, const struct replay_options *options,
@@ -192,11 +192,11 @@ pst_error *replay_open(struct pst_target *origin, struct page_store *store, cons
     *replay = (struct replay){.operations = {.close = close_replay, .open_file = open_file},
                               .origin = origin, .store = store, .options = *options};
     target->operations = &replay->operations;
-    error = copy_origin(origin, store, target);
+    error = list_stored(replay);
+    if (!error)
+        error = copy_origin(replay, target);
     target->symbols_noted = copy_array(options->symbols, options->symbol_count, sizeof *options->symbols);
     target->symbol_noted_count = target->symbols_noted ? options->symbol_count : 0;
-    if (!error && options->search_store)
-        error = list_stored(replay);
     if (!error)
         error = memory_open((struct memory_source){.read_pages = read_pages, .read_range = read_range,
                                                    .find_used = find_used, .context = replay},

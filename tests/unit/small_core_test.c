@@ -95,8 +95,8 @@ static void test_covering(void **state)
         {.start = 0x30200, .end = 0x31000, .readable = true},
     };
     const struct pst_target target = {.segments = mappings, .segment_count = 3};
-    const pst_addr pages[] = {0xfffffffffffffc00, 0x30400, 0x30000, 0x20000, 0x17c00,
-                              0x15000, 0x14400, 0x14000, 0x10400};
+    const pst_addr kept[] = {0xfffffffffffffc00, 0x30400, 0x30000, 0x20000, 0x17c00,
+                             0x15000, 0x14400, 0x14000, 0x10400};
     const struct { pst_addr start, end; bool is_new; } expected[] = {
         {0x10000, 0x14000, false}, {0x14000, 0x16000, true}, {0x17000, 0x18000, true}, {0x18000, 0x19000, false},
         {0x20000, 0x21000, true}, {0x30000, 0x30200, true}, {0x30200, 0x31000, false},
@@ -106,9 +106,11 @@ static void test_covering(void **state)
     struct segment *segments;
     size_t count;
     page_store_start(&store);
-    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
-        keep(&store, pages[i], 1, 0, i ? MEMORY_PAGE_SIZE : MEMORY_PAGE_SIZE - 1);
-    assert_null(covering_segments(&target, &store, &segments, &count));
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        keep(&store, kept[i], 1, 0, i ? MEMORY_PAGE_SIZE : MEMORY_PAGE_SIZE - 1);
+    pst_addr *pages = page_store_list(&store);
+    assert_non_null(pages);
+    assert_null(covering_segments(&target, pages, store.count, &segments, &count));
     assert_int_equal(count, sizeof expected / sizeof *expected);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(segments[i].start, expected[i].start);
@@ -117,6 +119,7 @@ static void test_covering(void **state)
     }
     assert_string_equal(segments[0].path, "[heap]");
     free(segments);
+    free(pages);
     page_store_free(&store);
     (void)state;
 }

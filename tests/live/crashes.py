@@ -80,12 +80,7 @@ class Report:
         self.json = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
     def errors(self):
-        result = list(self.json["errors"])
-        for thread in self.json["threads"]:
-            result += thread["errors"]
-            for frame in thread["frames"]:
-                result += frame["errors"]
-        return [f"{error['where']}: {error['message']}" for error in result]
+        return live.errors_in(self.json)
 
     @property
     def threads(self):

@@ -309,6 +309,11 @@ class Target:
         return lines[0]
 
 
+def built(name):
+    """A program of the tests that is built with the tool."""
+    return os.path.join(os.environ.get("PYSTANDER_BUILD_DIR") or ROOT / "build/release", "tests", name)
+
+
 def read_text(path):
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()
@@ -413,17 +418,17 @@ class Dump:
         return {thread["tid"]: thread for thread in self.report["threads"]}
 
     def errors(self):
-        """Of the whole and of each part of it."""
-        return [f"{error['where']}: {error['message']}" for error in errors_in(self.report)]
+        return errors_in(self.report)
 
 
-def errors_in(part):
-    if isinstance(part, list):
-        return [error for item in part for error in errors_in(item)]
-    if not isinstance(part, dict):
+def errors_in(report):
+    """Of the whole and of each part of it, a text each."""
+    if isinstance(report, list):
+        return [error for item in report for error in errors_in(item)]
+    if not isinstance(report, dict):
         return []
-    below = [error for key, item in part.items() if key != "errors" for error in errors_in(item)]
-    return part.get("errors", []) + below
+    own = [f"{error['where']}: {error['message']}" for error in report.get("errors", [])]
+    return own + [error for key, item in report.items() if key != "errors" for error in errors_in(item)]
 
 
 def dump(pid, *options, **how):

@@ -126,30 +126,26 @@ def run_mode(options, target, mode):
     return ["torn %d times out of %d" % (TORN_ATTEMPTS, TORN_ATTEMPTS)], fields, seconds
 
 
-def run_without_guard_pages(options, interpreter, scenario, programs):
-    """A gcore of the same program, from a gdb that can't read the other one."""
-    target = Target(interpreter, scenario, programs, without_guard_pages=True)
-    try:
-        target.prepare()
-        return run_mode(options, target, "gcore")
-    finally:
-        target.kill()
-
-
-def start(interpreter, scenario, programs):
+def start(interpreter, scenario, programs, **how):
     """A target that has come to rest: the first one that does."""
     for attempt in range(START_ATTEMPTS):
-        target = Target(interpreter, scenario, programs)
+        target = Target(interpreter, scenario, programs, **how)
         try:
             target.prepare()
             return target
-        except Restless:
+        except BaseException as error:
             target.kill()
-            if attempt == START_ATTEMPTS - 1:
+            if not isinstance(error, Restless) or attempt == START_ATTEMPTS - 1:
                 raise
-        except BaseException:
-            target.kill()
-            raise
+
+
+def run_without_guard_pages(options, interpreter, scenario, programs):
+    """A gcore of the same program, from a gdb that can't read the other one."""
+    target = start(interpreter, scenario, programs, without_guard_pages=True)
+    try:
+        return run_mode(options, target, "gcore")
+    finally:
+        target.kill()
 
 
 def run_modes(options, totals, interpreter, scenario, programs):
